@@ -28,6 +28,13 @@ func ParseStreamID(name string) (StreamID, error) {
 	return StreamID{Aggregate: aggregate, ID: id}, nil
 }
 
+// StreamAt names a stream as it was right after one of its events.
+type StreamAt struct {
+	Workspace string
+	Stream    StreamID
+	Version   int
+}
+
 // Event is a fact about one aggregate, in the past tense: a plain struct with JSON tags. It is immutable once recorded, so its
 // fields may only change together with a new schema version (see [EventType]).
 type Event interface {

@@ -1,0 +1,138 @@
+-- The log: every event of every aggregate, and the idempotency keys of the commands that wrote them.
+
+-- +goose Up
+
+CREATE TABLE events (
+    position       bigint      GENERATED ALWAYS AS IDENTITY,
+    transaction_id xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    workspace      text        NOT NULL,
+    stream         text        NOT NULL, -- aggregate/id, such as order/ord_1
+    version        integer     NOT NULL CHECK (version > 0),
+    id             uuid        NOT NULL,
+    type           text        NOT NULL,
+    schema_version smallint    NOT NULL CHECK (schema_version > 0),
+    data           json        NOT NULL, -- json and not jsonb: the hash covers the very bytes
+    metadata       json        NOT NULL,
+    recorded_at    timestamptz NOT NULL,
+    hash           bytea       NOT NULL CHECK (octet_length(hash) = 32),
+
+    -- The optimistic lock, and the order in which a stream is read.
+    CONSTRAINT events_stream PRIMARY KEY (workspace, stream, version)
+);
+
+-- The order in which consumers read the whole log. Positions are handed out before commit, so position alone would let a late
+-- commit slip in behind a reader; below the oldest running transaction this pair cannot change any more.
+CREATE UNIQUE INDEX events_log ON events (transaction_id, position);
+
+-- From the id that a subscriber has in hand to the event.
+CREATE UNIQUE INDEX events_id ON events (id);
+
+-- History is append-only for everybody, the owner of the table included.
+-- +goose StatementBegin
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'table % is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+-- +goose StatementEnd
+
+CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- One row for each command that was issued under a key and had an outcome: the versions that it appended to its stream, or none
+-- (last_version = first_version - 1) where it changed nothing.
+CREATE TABLE idempotency_keys (
+    workspace     text        NOT NULL,
+    key           text        NOT NULL,
+    command_id    uuid        NOT NULL,
+    fingerprint   bytea       NOT NULL, -- SHA-256 of the command: the same key with another command is a mistake
+    stream        text        NOT NULL,
+    first_version integer     NOT NULL,
+    last_version  integer     NOT NULL CHECK (last_version >= first_version - 1),
+    recorded_at   timestamptz NOT NULL,
+    PRIMARY KEY (workspace, key)
+);
+
+-- append_events appends the events of one or many commands in one statement. Every command is appended whole or not at all, and
+-- the verdict on one does not touch the others: nothing here raises an error for a lost race, so a caller's transaction lives on.
+--
+-- The e_… arrays have one element for each event, in the order of the log; the k_… arrays one for each command with a key.
+-- e_head is the id of the first event of the same command. e_previous, read at heads only, is the transaction that appended the
+-- event before it: a command may not be appended by a transaction that is older than that, because the log is ordered by
+-- transaction and the stream's order would be broken.
+--
+-- It returns a row for each event appended (id, position), and a row for each key that was already taken (id of the command, NULL).
+-- Keys are claimed first and in order, then heads in order: two groups that want the same rows wait for each other, but never in a
+-- circle.
+-- +goose StatementBegin
+CREATE FUNCTION append_events(
+    e_head uuid[], e_id uuid[], e_previous xid8[], e_workspace text[], e_stream text[], e_version integer[], e_type text[],
+    e_schema_version smallint[], e_data json[], e_metadata json[], e_recorded_at timestamptz[], e_hash bytea[],
+    k_command uuid[], k_workspace text[], k_key text[], k_fingerprint bytea[], k_stream text[], k_first integer[], k_last integer[],
+    k_recorded_at timestamptz[]
+) RETURNS TABLE (id uuid, "position" bigint, transaction_id xid8)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    me       CONSTANT xid8 := pg_current_xact_id();
+    taken    uuid[] := '{}'; -- commands whose key belongs to another command
+    heads    uuid[] := '{}';
+    head_at  bigint[] := '{}';
+    rest     uuid[] := '{}';
+    rest_at  bigint[] := '{}';
+BEGIN
+    IF cardinality(k_command) > 0 THEN
+        WITH claimed AS (
+            INSERT INTO idempotency_keys (command_id, workspace, key, fingerprint, stream, first_version, last_version, recorded_at)
+            SELECT * FROM unnest(k_command, k_workspace, k_key, k_fingerprint, k_stream, k_first, k_last, k_recorded_at)
+                     AS k (command_id, workspace, key, fingerprint, stream, first_version, last_version, recorded_at)
+            ORDER BY k.workspace, k.key
+            ON CONFLICT DO NOTHING
+            RETURNING command_id
+        )
+        SELECT coalesce(array_agg(k), '{}') INTO taken FROM unnest(k_command) k WHERE k NOT IN (SELECT command_id FROM claimed);
+    END IF;
+
+    WITH appended AS (
+        INSERT INTO events (id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
+        SELECT e.id, e.workspace, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata, e.recorded_at, e.hash
+        FROM unnest(e_head, e_id, e_previous, e_workspace, e_stream, e_version, e_type, e_schema_version, e_data, e_metadata, e_recorded_at, e_hash)
+          AS e (head, id, previous, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
+        WHERE e.id = e.head AND e.previous <= me AND e.head <> ALL (taken)
+        ORDER BY e.workspace, e.stream
+        ON CONFLICT ON CONSTRAINT events_stream DO NOTHING
+        RETURNING id, position
+    )
+    SELECT coalesce(array_agg(a.id), '{}'), coalesce(array_agg(a.position), '{}') INTO heads, head_at FROM appended a;
+
+    -- Whoever has the head of a command has the whole of it: nobody else can hold a version behind one that was free.
+    IF cardinality(e_id) > cardinality(heads) THEN
+        WITH appended AS (
+            INSERT INTO events (id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
+            SELECT e.id, e.workspace, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata, e.recorded_at, e.hash
+            FROM unnest(e_head, e_id, e_workspace, e_stream, e_version, e_type, e_schema_version, e_data, e_metadata, e_recorded_at, e_hash)
+              AS e (head, id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
+            WHERE e.id <> e.head AND e.head = ANY (heads)
+            ORDER BY e.workspace, e.stream, e.version
+            RETURNING id, position
+        )
+        SELECT coalesce(array_agg(a.id), '{}'), coalesce(array_agg(a.position), '{}') INTO rest, rest_at FROM appended a;
+    END IF;
+
+    -- A key stands for an outcome: it goes again where the command had none.
+    IF cardinality(k_command) > 0 THEN
+        DELETE FROM idempotency_keys k
+        USING unnest(k_command, k_workspace, k_key) AS c (command_id, workspace, key)
+        WHERE k.workspace = c.workspace AND k.key = c.key AND k.command_id = c.command_id
+          AND k.last_version >= k.first_version AND c.command_id <> ALL (heads);
+    END IF;
+
+    RETURN QUERY SELECT r.id, r.position, me FROM unnest(heads || rest, head_at || rest_at) AS r (id, position)
+       UNION ALL SELECT t, NULL, me FROM unnest(taken) t;
+END $$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION append_events;
+DROP TABLE idempotency_keys;
+DROP TABLE events;
+DROP FUNCTION refuse_change;

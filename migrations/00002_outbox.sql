@@ -1,0 +1,74 @@
+-- The outbox: who has read the log how far, who wants to be told, what is still to be delivered, and every attempt that was made.
+
+-- +goose Up
+
+-- How far a consumer of the log has come: everything up to and including this event is done.
+CREATE TABLE checkpoints (
+    consumer       text   PRIMARY KEY,
+    transaction_id xid8   NOT NULL DEFAULT '0',
+    position       bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE webhooks (
+    number     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- short key for the tables below; never shown
+    id         text        NOT NULL UNIQUE,                          -- wh_…
+    workspace  text        NOT NULL,
+    name       text        NOT NULL,
+    url        text        NOT NULL,
+    profile    text        NOT NULL,
+    events     text[]      NOT NULL, -- as the subscriber named them; empty means all
+    types      text[]      NOT NULL, -- the log's event types that these stand for
+    ordered    boolean     NOT NULL DEFAULT true,
+    active     boolean     NOT NULL DEFAULT true,
+    secret     bytea       NOT NULL, -- sealed with the master key
+    created_at timestamptz NOT NULL,
+    -- A webhook is told of what was committed after it was made: of each event that this snapshot could not see yet.
+    since      pg_snapshot NOT NULL DEFAULT pg_current_snapshot(),
+    UNIQUE (workspace, name)
+);
+
+-- Which process delivers for a webhook. The fence grows with every change of owner, and whoever writes on the owner's behalf
+-- locks this row and names the fence: a stale owner can record nothing.
+CREATE TABLE leases (
+    webhook    bigint      PRIMARY KEY REFERENCES webhooks ON DELETE CASCADE,
+    owner      uuid        NOT NULL,
+    fence      bigint      NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
+-- What is still to be delivered: one row for an event and a webhook, from the fan-out until it was delivered or given up.
+--   ready    never tried
+--   retry    tried in vain; again at due_at
+--   blocked  behind a delivery of the same stream that is to be retried
+CREATE TABLE deliveries (
+    webhook        bigint      NOT NULL,
+    transaction_id xid8        NOT NULL,
+    position       bigint      NOT NULL,
+    stream         text        NOT NULL,
+    state          text        NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'retry', 'blocked')),
+    attempts       integer     NOT NULL DEFAULT 0,
+    due_at         timestamptz CHECK ((state = 'retry') = (due_at IS NOT NULL)),
+    PRIMARY KEY (webhook, transaction_id, position)
+) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.2);
+
+-- Which retries are due, and which streams are held back and by what.
+CREATE INDEX deliveries_due ON deliveries (webhook, due_at) WHERE state = 'retry';
+CREATE INDEX deliveries_held ON deliveries (webhook, stream, transaction_id, position) WHERE state <> 'ready';
+
+-- Every attempt that was made, for ever. The last one tells how a delivery ended.
+CREATE TABLE attempts (
+    webhook          bigint      NOT NULL,
+    transaction_id   xid8        NOT NULL,
+    position         bigint      NOT NULL,
+    number           integer     NOT NULL CHECK (number > 0),
+    started_at       timestamptz NOT NULL,
+    duration_ms      integer     NOT NULL,
+    outcome          text        NOT NULL CHECK (outcome IN ('delivered', 'failed', 'given_up')),
+    status_code      integer,    -- none where no response came
+    error            text,       -- none where delivered
+    response_excerpt text,
+    PRIMARY KEY (webhook, transaction_id, position, number)
+);
+
+-- +goose Down
+DROP TABLE attempts, deliveries, leases, webhooks, checkpoints;
