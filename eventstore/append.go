@@ -1,0 +1,172 @@
+package eventstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"github.com/waybill-dev/waybill/internal/pgerr"
+)
+
+const appendStatement = `SELECT id, position, transaction_id FROM append_events(
+	$1::uuid[], $2::uuid[], $3::xid8[], $4::text[], $5::text[], $6::integer[], $7::text[],
+	$8::smallint[], $9::json[], $10::json[], $11::timestamptz[], $12::bytea[],
+	$13::uuid[], $14::text[], $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[], $20::timestamptz[])`
+
+// Append adds a batch to its stream, together with whatever other batches are being appended right now, and fills in the positions
+// of its events. It returns nil once everything is committed; a [*ConflictError] or [*KeyTakenError] where nothing was written; or a
+// database error, whose Unknown field says whether the batch may have been committed all the same. The same holds for the error of
+// a ctx that ends while the statement is under way.
+func (s *Store) Append(ctx context.Context, b *Batch) error {
+	return s.group.append(ctx, b)
+}
+
+// AppendTx adds a batch within the caller's transaction. A lost race is reported as by [Store.Append] and leaves the transaction
+// usable; what it needs then is a new transaction, because within this one the rival's work stays out of reach or out of order.
+func (s *Store) AppendTx(ctx context.Context, tx *sql.Tx, b *Batch) error {
+	statement, err := s.statement(ctx, &s.appendStmt, appendStatement)
+	if err != nil {
+		return err
+	}
+	verdicts, err := call(ctx, tx.StmtContext(ctx, statement), []*Batch{b})
+	if err != nil {
+		return err
+	}
+	return verdicts[0]
+}
+
+// appendAll appends batches in one statement and one commit, and returns a verdict for each.
+func (s *Store) appendAll(ctx context.Context, batches []*Batch) ([]error, error) {
+	statement, err := s.statement(ctx, &s.appendStmt, appendStatement)
+	if err != nil {
+		return nil, err
+	}
+	return call(ctx, statement, batches)
+}
+
+func call(ctx context.Context, statement *sql.Stmt, batches []*Batch) ([]error, error) {
+	rows, err := statement.QueryContext(ctx, arguments(batches)...)
+	if err != nil {
+		return nil, pgerr.Wrap(describe(batches), err)
+	}
+	defer rows.Close()
+
+	positions := make(map[uuid.UUID]int64, len(batches))
+	taken := map[uuid.UUID]bool{}
+	var transactionID uint64
+	for rows.Next() {
+		var id uuid.UUID
+		var position sql.NullInt64
+		if err := rows.Scan(&id, &position, &transactionID); err != nil {
+			return nil, pgerr.Wrap(describe(batches), err)
+		}
+		if position.Valid {
+			positions[id] = position.Int64
+		} else {
+			taken[id] = true
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, pgerr.Wrap(describe(batches), err)
+	}
+
+	verdicts := make([]error, len(batches))
+	for i, b := range batches {
+		switch {
+		case taken[b.ID]:
+			verdicts[i] = &KeyTakenError{Key: b.Key.Name}
+		case len(b.Events) > 0 && positions[b.ID] == 0:
+			verdicts[i] = &ConflictError{Stream: b.Stream, Expected: b.After.Version, Actual: -1}
+		}
+		if verdicts[i] != nil {
+			continue
+		}
+		for j := range b.Events {
+			b.Events[j].Position = positions[b.Events[j].ID]
+			b.Events[j].TransactionID = transactionID
+		}
+	}
+	return verdicts, nil
+}
+
+func describe(batches []*Batch) string {
+	if len(batches) == 1 {
+		return "append to " + batches[0].Stream.String()
+	}
+	return fmt.Sprintf("append to %d streams", len(batches))
+}
+
+// arguments lays the batches out as the arrays that append_events wants.
+func arguments(batches []*Batch) []any {
+	var (
+		head, id, previous, version, schemaVersion, recordedAt plainArray
+		workspace, stream, eventType, data, metadata           pq.StringArray
+		hash                                                   pq.ByteaArray
+		kCommand, kFirst, kLast, kRecordedAt                   plainArray
+		kWorkspace, kKey, kStream                              pq.StringArray
+		kFingerprint                                           pq.ByteaArray
+	)
+	for _, b := range batches {
+		name := b.Stream.String()
+		at := timestamp(b.at)
+		for i := range b.Events {
+			e := &b.Events[i]
+			head.add(b.ID.String())
+			id.add(e.ID.String())
+			previous.add(strconv.FormatUint(b.After.TransactionID, 10))
+			version.add(strconv.Itoa(e.Version))
+			schemaVersion.add(strconv.Itoa(e.SchemaVersion))
+			recordedAt.add(at)
+			workspace = append(workspace, b.Workspace)
+			stream = append(stream, name)
+			eventType = append(eventType, e.Type)
+			data = append(data, string(e.Data))
+			metadata = append(metadata, string(e.Metadata))
+			hash = append(hash, e.Hash)
+		}
+		if b.Key != nil {
+			kCommand.add(b.ID.String())
+			kFirst.add(strconv.Itoa(b.After.Version + 1))
+			kLast.add(strconv.Itoa(b.After.Version + len(b.Events)))
+			kRecordedAt.add(at)
+			kWorkspace = append(kWorkspace, b.Workspace)
+			kKey = append(kKey, b.Key.Name)
+			kStream = append(kStream, name)
+			kFingerprint = append(kFingerprint, b.Key.Fingerprint[:])
+		}
+	}
+	return []any{
+		head.String(), id.String(), previous.String(), nonNil(workspace), nonNil(stream), version.String(), nonNil(eventType),
+		schemaVersion.String(), nonNil(data), nonNil(metadata), recordedAt.String(), pq.ByteaArray(append([][]byte{}, hash...)),
+		kCommand.String(), nonNil(kWorkspace), nonNil(kKey), pq.ByteaArray(append([][]byte{}, kFingerprint...)), nonNil(kStream),
+		kFirst.String(), kLast.String(), kRecordedAt.String(),
+	}
+}
+
+// nonNil makes sure that no elements are an empty array, not NULL.
+func nonNil(a pq.StringArray) pq.StringArray {
+	if a == nil {
+		return pq.StringArray{}
+	}
+	return a
+}
+
+// plainArray is a PostgreSQL array literal of elements that need no quoting.
+type plainArray struct{ strings.Builder }
+
+func (a *plainArray) add(element string) {
+	if a.Len() > 0 {
+		a.WriteByte(',')
+	}
+	a.WriteString(element)
+}
+
+func (a *plainArray) String() string { return "{" + a.Builder.String() + "}" }
+
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999999Z") }

@@ -1,0 +1,53 @@
+package eventstore
+
+import (
+	"context"
+	"database/sql"
+	"sync/atomic"
+
+	"github.com/waybill-dev/waybill/internal/pgerr"
+	"github.com/waybill-dev/waybill/migrations"
+)
+
+// Store reads and appends events. It is safe for concurrent use and has nothing to close; the database is the caller's.
+type Store struct {
+	db    *sql.DB
+	group group
+
+	checked     atomic.Bool // the schema is the one this program was written for
+	appendStmt  atomic.Pointer[sql.Stmt]
+	streamStmt  atomic.Pointer[sql.Stmt]
+	logStmt     atomic.Pointer[sql.Stmt]
+	outcomeStmt atomic.Pointer[sql.Stmt]
+	streamsStmt atomic.Pointer[sql.Stmt]
+}
+
+// New returns a store on db, which must be a lib/pq database. It does not touch the database yet: the first use checks that the
+// schema fits this program, and returns a [*migrations.PendingError] or [*migrations.NewerSchemaError] if not.
+func New(db *sql.DB) *Store {
+	s := &Store{db: db}
+	s.group.appendAll = s.appendAll
+	return s
+}
+
+// statement prepares a query once for all. Should two goroutines come first together, one's statement is dropped unused.
+func (s *Store) statement(ctx context.Context, slot *atomic.Pointer[sql.Stmt], query string) (*sql.Stmt, error) {
+	if prepared := slot.Load(); prepared != nil {
+		return prepared, nil
+	}
+	if !s.checked.Load() {
+		if err := migrations.Check(ctx, s.db); err != nil {
+			return nil, err
+		}
+		s.checked.Store(true)
+	}
+	// The statement outlives the call that prepares it.
+	prepared, err := s.db.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, pgerr.Wrap("prepare a statement", err)
+	}
+	if !slot.CompareAndSwap(nil, prepared) {
+		prepared.Close()
+	}
+	return slot.Load(), nil
+}
