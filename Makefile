@@ -1,0 +1,42 @@
+# Waybill. `make` alone lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help run serve test lint bench generate postgres build
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## watch real orders live their lives, each transition delivered to a webhook
+	@bin/waybill demo
+
+serve: build ## run the relay and /healthz on 127.0.0.1:8080 until Ctrl-C
+	@bin/waybill serve
+
+test: postgres ## run every test, with the race detector, against a real PostgreSQL
+	go test -race -timeout 9m ./...
+
+lint: ## gofmt, go vet, staticcheck, and the directions of imports
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	go test -run 'TestImports' ./internal/rooms
+
+bench: build ## measure against pgbench in the same run
+	@bin/waybill bench
+
+generate: ## write anew what is made from the machines' tables: diagrams and golden files
+	go test ./cmd/... ./domain/... -run 'Golden|Readme' -update
+
+build: postgres
+	@go build -o bin/waybill ./cmd/waybill
+
+# The programs use the PostgreSQL binaries of this machine. Where there are none, root on Debian gets them from its package; anybody
+# else lets the program download its own at first start.
+postgres:
+	@if ! { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb || command -v pg_config; } >/dev/null 2>&1 \
+	   && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "no PostgreSQL on this machine: installing Debian's package"; \
+		(apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends postgresql) >&2; \
+	fi

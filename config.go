@@ -1,0 +1,60 @@
+package waybill
+
+import (
+	"cmp"
+	"io"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/order"
+)
+
+// Default values of [Config].
+const (
+	DefaultWorkspace = "default"
+	DefaultCacheSize = 10_000
+)
+
+// Config tunes an [Engine]. The zero Config works.
+type Config struct {
+	// Aggregates are the kinds of streams that the engine runs.
+	// Defaults to the order aggregate alone.
+	Aggregates []*domain.Aggregate
+
+	// CacheSize is how many folded aggregates are kept in memory, so that repeated commands on them need not read their streams.
+	// It has no influence on what is decided: the database alone says whether a cached state is current.
+	// Defaults to 10,000. A negative size keeps none.
+	CacheSize int
+
+	// MasterKey seals webhooks' secrets at rest: 32 bytes. Every process that works on the same database needs the same.
+	// Defaults to none: then webhooks can neither be made nor delivered to.
+	MasterKey []byte
+
+	// AllowTargets lists address ranges that webhooks may reach although they are not public, such as 127.0.0.0/8 in development.
+	// Defaults to none.
+	AllowTargets []netip.Prefix
+
+	// Now is the clock.
+	// Defaults to time.Now.
+	Now func() time.Time
+
+	// Logger receives what an operator should know.
+	// Defaults to discarding everything.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if len(c.Aggregates) == 0 {
+		c.Aggregates = []*domain.Aggregate{order.Aggregate()}
+	}
+	c.CacheSize = cmp.Or(c.CacheSize, DefaultCacheSize)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	return c
+}

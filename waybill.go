@@ -1,0 +1,82 @@
+package waybill
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"regexp"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/eventstore"
+	"github.com/waybill-dev/waybill/migrations"
+)
+
+// Engine runs aggregates on one database. It is safe for concurrent use, and has nothing to close: the database is the caller's.
+//
+// An Engine is itself the workspace "default": engine.Execute(…) is engine.Workspace("default").Execute(…).
+type Engine struct {
+	*defaultWorkspace
+
+	db         *sql.DB
+	config     Config
+	store      *eventstore.Store
+	aggregates map[string]*domain.Aggregate
+	cache      *lru.Cache[cacheKey, entry] // nil where nothing is to be kept
+	appended   []func()                    // told after every append
+}
+
+// Migrate brings the database to the schema that this program needs. Several processes may call it at once. It returns a
+// [*migrations.NewerSchemaError] where a newer program was here before.
+func Migrate(ctx context.Context, db *sql.DB) error {
+	_, err := migrations.Up(ctx, db)
+	return err
+}
+
+// New returns an engine on db, which must be opened with lib/pq ("postgres"). It checks every machine's table, and returns what is
+// wrong with them; it does not touch the database yet.
+func New(db *sql.DB, config Config) (*Engine, error) {
+	config = config.withDefaults()
+	e := &Engine{db: db, config: config, store: eventstore.New(db), aggregates: map[string]*domain.Aggregate{}}
+	for _, a := range config.Aggregates {
+		if err := a.Check(); err != nil {
+			return nil, err
+		}
+		if _, taken := e.aggregates[a.Name]; taken {
+			return nil, fmt.Errorf("two aggregates are named %q", a.Name)
+		}
+		e.aggregates[a.Name] = a
+	}
+	if config.CacheSize > 0 {
+		e.cache, _ = lru.New[cacheKey, entry](config.CacheSize) // fails only for sizes below one
+	}
+	e.defaultWorkspace = e.Workspace(DefaultWorkspace)
+	return e, nil
+}
+
+// Workspace returns the workspace with that name, 1–64 of A–Z a–z 0–9 _ -. It need not be created; a name of another form makes
+// every call on it fail with a [*domain.InvalidCommandError].
+func (e *Engine) Workspace(name string) *Workspace { return &Workspace{engine: e, name: name} }
+
+// defaultWorkspace lets an Engine have the methods of a Workspace beside a method of that name.
+type defaultWorkspace = Workspace
+
+// Workspace is one tenant's part of an engine. Its streams, webhooks and keys are out of reach for every other.
+type Workspace struct {
+	engine *Engine
+	name   string
+}
+
+// Name is the workspace's name.
+func (w *Workspace) Name() string { return w.name }
+
+var workspaceName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+func (w *Workspace) check(op string) error {
+	if !workspaceName.MatchString(w.name) {
+		return &domain.InvalidCommandError{Command: op, Fields: []domain.FieldError{
+			{Field: "workspace", Message: fmt.Sprintf("%.80q is not a name: use 1 to 64 of A-Z a-z 0-9 _ -", w.name)}}}
+	}
+	return nil
+}
