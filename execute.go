@@ -60,6 +60,11 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 	if err != nil {
 		return Result{}, err
 	}
+	done, err := w.engine.turns.take(ctx, r.cacheKey())
+	if err != nil {
+		return Result{}, err
+	}
+	defer done()
 	current, cached := w.engine.cached(r.cacheKey())
 	fresh := false               // whether current was compared with the database in this round
 	tried := map[uuid.UUID]int{} // the batches that were sent off, and how many events they have

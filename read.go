@@ -124,17 +124,6 @@ func (w *Workspace) VerifyOrder(ctx context.Context, id string) (events int, err
 	return eventstore.VerifyChain(w.History(ctx, id))
 }
 
-// entry is a folded stream.
-type entry struct {
-	state domain.State
-	head  eventstore.Head
-}
-
-type cacheKey struct {
-	workspace string
-	stream    domain.StreamID
-}
-
 // refresh brings an entry up to date, and returns the events that it lacked. The zero entry is one that lacks all.
 func (w *Workspace) refresh(ctx context.Context, tx *sql.Tx, aggregate *domain.Aggregate, stream domain.StreamID, e entry) (entry, []domain.Recorded, error) {
 	if e.state == nil {
@@ -156,26 +145,5 @@ func (w *Workspace) refresh(ctx context.Context, tx *sql.Tx, aggregate *domain.A
 		if len(page) < eventstore.PageSize {
 			return e, tail, nil
 		}
-	}
-}
-
-func (e *Engine) cached(key cacheKey) (entry, bool) {
-	if e.cache == nil {
-		return entry{}, false
-	}
-	return e.cache.Get(key)
-}
-
-// remember keeps a state. Of two goroutines the later may bring the older one; that costs a lost race and nothing else.
-func (e *Engine) remember(key cacheKey, current entry) {
-	if e.cache != nil {
-		e.cache.Add(key, current)
-	}
-}
-
-// notify tells the relays of this process that there is something to do.
-func (e *Engine) notify() {
-	for _, wake := range e.appended {
-		wake()
 	}
 }

@@ -49,7 +49,7 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 	case err := <-me.verdict:
 		return err
 	case <-me.lead:
-		g.flush(ctx, g.take())
+		g.flush(ctx, g.take(me))
 		g.release()
 		return <-me.verdict
 	case <-ctx.Done():
@@ -58,15 +58,18 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 	}
 }
 
-// callNext gives the lead to the first in line. The lock is held.
-func (g *group) callNext() { g.waiting[0].lead <- struct{}{} }
+// callNext gives the lead to the first in line, who thereby leaves the line. The lock is held.
+func (g *group) callNext() {
+	g.waiting[0].lead <- struct{}{}
+	g.waiting = g.waiting[1:]
+}
 
-// take returns everybody who waits, the leader in front.
-func (g *group) take() []*waiter {
+// take returns the leader and everybody who waits.
+func (g *group) take(leader *waiter) []*waiter {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := min(len(g.waiting), maxGroup)
-	taken := g.waiting[:n:n]
+	n := min(len(g.waiting), maxGroup-1)
+	taken := append([]*waiter{leader}, g.waiting[:n]...)
 	g.waiting = g.waiting[n:]
 	return taken
 }

@@ -18,6 +18,20 @@ const pageSize = 500 // events per round trip when reading
 
 const columns = `position, transaction_id, workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash`
 
+const (
+	streamQuery = `SELECT ` + columns + ` FROM events
+		WHERE workspace = $1 AND stream = $2 AND version > $3 ORDER BY version LIMIT $4`
+
+	logQuery = `SELECT ` + columns + ` FROM events
+		WHERE (transaction_id, position) > ($1::xid8, $2) AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+		ORDER BY transaction_id, position LIMIT $3`
+
+	streamsQuery = `SELECT ` + columns + `, n
+		FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS at (workspace_at, stream_at, version_at, n)
+		JOIN events ON workspace = workspace_at AND stream = stream_at AND version <= version_at
+		ORDER BY n, version`
+)
+
 func scan(rows *sql.Rows) (domain.Recorded, error) {
 	var r domain.Recorded
 	var stream string
@@ -62,8 +76,7 @@ func (s *Store) ReadStream(ctx context.Context, workspace string, stream domain.
 // StreamTail returns the first events of a stream with versions above after, up to a page of them; fewer than [PageSize] means that
 // these were all. With a tx it reads within that transaction.
 func (s *Store) StreamTail(ctx context.Context, tx *sql.Tx, workspace string, stream domain.StreamID, after int) ([]domain.Recorded, error) {
-	statement, err := s.statement(ctx, &s.streamStmt, `SELECT `+columns+` FROM events
-		WHERE workspace = $1 AND stream = $2 AND version > $3 ORDER BY version LIMIT $4`)
+	statement, err := s.statement(ctx, &s.streamStmt, streamQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +93,7 @@ const PageSize = pageSize
 // the end: it leaves out events whose transaction is not older than every running one, because others may still appear before them.
 func (s *Store) ReadLog(ctx context.Context, after Cursor) iter.Seq2[domain.Recorded, error] {
 	return func(yield func(domain.Recorded, error) bool) {
-		statement, err := s.statement(ctx, &s.logStmt, `SELECT `+columns+` FROM events
-			WHERE (transaction_id, position) > ($1::xid8, $2) AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-			ORDER BY transaction_id, position LIMIT $3`)
+		statement, err := s.statement(ctx, &s.logStmt, logQuery)
 		if err != nil {
 			yield(domain.Recorded{}, err)
 			return
@@ -109,10 +120,7 @@ func (s *Store) ReadLog(ctx context.Context, after Cursor) iter.Seq2[domain.Reco
 // StreamsAt returns, for each stream, all its events from the first up to the version named, in one round trip. The result has the
 // order of at.
 func (s *Store) StreamsAt(ctx context.Context, at []domain.StreamAt) ([][]domain.Recorded, error) {
-	statement, err := s.statement(ctx, &s.streamsStmt, `SELECT `+columns+`, n
-		FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS at (workspace_at, stream_at, version_at, n)
-		JOIN events ON workspace = workspace_at AND stream = stream_at AND version <= version_at
-		ORDER BY n, version`)
+	statement, err := s.statement(ctx, &s.streamsStmt, streamsQuery)
 	if err != nil {
 		return nil, err
 	}

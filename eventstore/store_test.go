@@ -1,0 +1,455 @@
+package eventstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/internal/pgerr"
+	"github.com/waybill-dev/waybill/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func stream(id string) domain.StreamID { return domain.StreamID{Aggregate: "order", ID: id} }
+
+// batch is n events for a stream.
+func batch(id string, after Head, n int, key ...string) *Batch {
+	facts := make([]Fact, n)
+	for i := range facts {
+		facts[i] = Fact{Type: "order.noted", SchemaVersion: 1, Data: []byte(fmt.Sprintf(`{"note":"\"%d\" \\ ä"}`, i))}
+	}
+	var k *Key
+	if len(key) > 0 {
+		k = &Key{Name: key[0], Fingerprint: [32]byte{1}}
+	}
+	return NewBatch("default", stream(id), after, facts, []byte(`{"command":"order.note"}`), noon, k)
+}
+
+func appended(t *testing.T, s *Store, b *Batch) *Batch {
+	t.Helper()
+	if err := s.Append(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func read(t *testing.T, events iter.Seq2[domain.Recorded, error]) (all []domain.Recorded) {
+	t.Helper()
+	for r, err := range events {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// names lists events as "id/version", in their order.
+func names(events []domain.Recorded) string {
+	var list []string
+	for _, r := range events {
+		list = append(list, fmt.Sprintf("%s/%d", r.Stream.ID, r.Version))
+	}
+	return strings.Join(list, " ")
+}
+
+func conflict(err error) bool { return errors.As(err, new(*ConflictError)) }
+func taken(err error) bool    { return errors.As(err, new(*KeyTakenError)) }
+
+func TestAppendAndRead(t *testing.T) {
+	t.Parallel()
+	s := New(pgtest.New(t).DB)
+	first := appended(t, s, batch("a", Head{}, 3))
+	second := appended(t, s, batch("a", first.Head(), 2))
+	events := read(t, s.ReadStream(t.Context(), "default", stream("a"), 0))
+	if got := names(events); got != "a/1 a/2 a/3 a/4 a/5" {
+		t.Fatalf("stream is %s", got)
+	}
+	for i, want := range append(first.Events, second.Events...) {
+		if got := fmt.Sprintf("%+v", events[i]); got != fmt.Sprintf("%+v", want) {
+			t.Errorf("read    %s\nappended %+v", got, want)
+		}
+	}
+	if got := names(read(t, s.ReadStream(t.Context(), "default", stream("a"), 3))); got != "a/4 a/5" {
+		t.Errorf("behind version 3: %s", got)
+	}
+	if got := read(t, s.ReadStream(t.Context(), "other", stream("a"), 0)); len(got) != 0 {
+		t.Errorf("another workspace sees %s", names(got))
+	}
+	if r, err := s.EventByID(t.Context(), "default", events[2].ID); err != nil || r.Version != 3 {
+		t.Errorf("by id: %v, %v", r, err)
+	}
+	if _, err := s.EventByID(t.Context(), "other", events[2].ID); !errors.As(err, new(*domain.NotFoundError)) {
+		t.Errorf("by id in another workspace: %v", err)
+	}
+}
+
+func TestReadsInPages(t *testing.T) {
+	t.Parallel()
+	s := New(pgtest.New(t).DB)
+	head := Head{}
+	for range 3 {
+		head = appended(t, s, batch("a", head, PageSize-1)).Head()
+	}
+	want := 3 * (PageSize - 1)
+	if got := read(t, s.ReadStream(t.Context(), "default", stream("a"), 0)); len(got) != want || got[want-1].Version != want {
+		t.Errorf("the stream has %d events, want %d", len(got), want)
+	}
+	if got := settled(t, s, want); len(got) != want {
+		t.Errorf("the log has %d events, want %d", len(got), want)
+	}
+	for range s.ReadLog(t.Context(), Cursor{}) {
+		break // stopping early is the caller's right
+	}
+}
+
+// One statement, many commands, and each gets what it deserves.
+func TestVerdictsOfAGroup(t *testing.T) {
+	t.Parallel()
+	s := New(pgtest.New(t).DB)
+	old := appended(t, s, batch("old", Head{}, 1, "used"))
+	b := []*Batch{
+		0: batch("free", Head{}, 3),
+		1: batch("old", Head{}, 2),                          // somebody was there before
+		2: batch("old", old.Head(), 1),                      // this one knows it
+		3: batch("same", Head{}, 2),                         // 3 and 4 want the same place
+		4: batch("same", Head{}, 1),                         //
+		5: batch("keyed", Head{}, 1, "used"),                // the key is taken
+		6: batch("twice", Head{}, 1, "twice"),               // 6 and 7 want the same key
+		7: batch("twice-too", Head{}, 1, "twice"),           //
+		8: batch("old", Head{}, 1, "freed"),                 // loses its place, so its key must be free again
+		9: batch("nothing", Head{Version: 7}, 0, "nothing"), // an outcome without events
+	}
+	verdicts, err := s.appendAll(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ok := range []func(error) bool{0: nil, 1: conflict, 2: nil, 5: taken, 8: conflict, 9: nil} {
+		switch err := verdicts[i]; {
+		case i == 3 || i == 4 || i == 6 || i == 7: // in pairs, below
+		case ok == nil && err != nil, ok != nil && !ok(err):
+			t.Errorf("batch %d: %v", i, err)
+		}
+	}
+	if (verdicts[3] == nil) == (verdicts[4] == nil) || verdicts[3] != nil && !conflict(verdicts[3]) || verdicts[4] != nil && !conflict(verdicts[4]) {
+		t.Errorf("one place, two batches: %v, %v", verdicts[3], verdicts[4])
+	}
+	if (verdicts[6] == nil) == (verdicts[7] == nil) || verdicts[6] != nil && !taken(verdicts[6]) || verdicts[7] != nil && !taken(verdicts[7]) {
+		t.Errorf("one key, two batches: %v, %v", verdicts[6], verdicts[7])
+	}
+	for i, b := range b {
+		got := 0
+		for _, r := range read(t, s.ReadStream(t.Context(), "default", b.Stream, b.After.Version)) {
+			if len(b.Events) > 0 && r.ID == b.Events[min(got, len(b.Events)-1)].ID {
+				got++
+			}
+		}
+		if want := len(b.Events); verdicts[i] == nil && got != want || verdicts[i] != nil && got != 0 {
+			t.Errorf("batch %d (%v): %d of %d events are in the log", i, verdicts[i], got, want)
+		}
+		for _, r := range b.Events {
+			if (r.Position > 0) != (verdicts[i] == nil) {
+				t.Errorf("batch %d (%v): position %d", i, verdicts[i], r.Position)
+			}
+		}
+	}
+	for key, want := range map[string]bool{"used": true, "twice": true, "freed": false, "nothing": true} {
+		outcome, found, err := s.Outcome(t.Context(), nil, "default", key)
+		if err != nil || found != want {
+			t.Errorf("key %s: found %v, %v", key, found, err)
+		}
+		if key == "nothing" && (outcome.First != 8 || outcome.Last != 7) {
+			t.Errorf("an outcome without events is %+v", outcome)
+		}
+	}
+	if _, err := VerifyChain(s.ReadStream(t.Context(), "default", stream("old"), 0)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A batch that the database refuses must not take the others in its statement down with it.
+func TestRefusedBatchFailsAlone(t *testing.T) {
+	t.Parallel()
+	s := New(pgtest.New(t).DB)
+	poison := batch("poison", Head{}, 1)
+	poison.Events[0].Data = []byte(`{"not":"json`)
+	all := []*Batch{batch("a", Head{}, 1), poison, batch("b", Head{}, 1)}
+	waiters := make([]*waiter, len(all))
+	for i, b := range all {
+		waiters[i] = &waiter{batch: b, verdict: make(chan error, 1)}
+	}
+	s.group.flush(t.Context(), waiters)
+	var internal *pgerr.Error
+	for i, w := range waiters {
+		if err := <-w.verdict; i == 1 && !(errors.As(err, &internal) && internal.Kind == pgerr.Internal) || i != 1 && err != nil {
+			t.Errorf("batch %d: %v", i, err)
+		}
+	}
+	if strings.Contains(internal.Error(), "json") {
+		t.Errorf("the database's own words reach the caller: %v", internal)
+	}
+}
+
+// Whoever waits may give up; whoever is called to lead just then passes the lead on.
+func TestGroupSurvivesCallersWhoLeave(t *testing.T) {
+	t.Parallel()
+	hold, underWay := make(chan struct{}), make(chan int, 100)
+	g := &group{appendAll: func(_ context.Context, batches []*Batch) ([]error, error) {
+		underWay <- len(batches)
+		<-hold
+		return make([]error, len(batches)), nil
+	}}
+	results := make(chan error, 100)
+	run := func(ctx context.Context) { go func() { results <- g.append(ctx, &Batch{}) }() }
+	for range maxFlushes {
+		run(t.Context())
+		<-underWay
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 10 {
+		run(ctx)
+	}
+	eventually(t, func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) == 10 })
+	cancel()
+	for range 10 {
+		if err := <-results; !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller whose context ended got %v", err)
+		}
+	}
+	run(t.Context())
+	eventually(t, func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) == 1 })
+	close(hold)
+	for range maxFlushes + 1 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.flushing != 0 || len(g.waiting) != 0 {
+		t.Errorf("%d statements under way and %d callers waiting after everybody is done", g.flushing, len(g.waiting))
+	}
+
+	// Called to lead and gone at the same moment: the next one leads.
+	gone, next := &waiter{lead: make(chan struct{}, 1)}, &waiter{lead: make(chan struct{}, 1)}
+	g.flushing, g.waiting = 1, []*waiter{gone, next}
+	g.callNext()
+	g.mu.Unlock()
+	g.leave(gone)
+	g.mu.Lock()
+	select {
+	case <-next.lead:
+	default:
+		t.Error("nobody leads")
+	}
+}
+
+// settled reads the log once it shows n events. That may take a moment: transactions of other tests, in other databases of the same
+// server, hold the horizon for everybody.
+func settled(t *testing.T, s *Store, n int) (events []domain.Recorded) {
+	t.Helper()
+	eventually(t, func() bool { events = read(t, s.ReadLog(t.Context(), Cursor{})); return len(events) >= n })
+	return events
+}
+
+func eventually(t *testing.T, condition func() bool) {
+	t.Helper()
+	for tick := time.NewTicker(time.Millisecond); !condition(); <-tick.C {
+		if t.Context().Err() != nil {
+			t.Fatal("it never happened")
+		}
+	}
+}
+
+// A transaction that started early and commits late must not be skipped, nor appear behind a reader.
+func TestReadLogWaitsForLateCommits(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t).DB
+	s := New(db)
+	late, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Rollback()
+	if err := s.AppendTx(t.Context(), late, batch("late", Head{}, 1)); err != nil {
+		t.Fatal(err)
+	}
+	appended(t, s, batch("early", Head{}, 1))
+	if got := names(read(t, s.ReadLog(t.Context(), Cursor{}))); got != "" {
+		t.Errorf("while an older transaction runs the log shows %q", got)
+	}
+	if err := late.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(settled(t, s, 2)); got != "late/1 early/1" {
+		t.Errorf("after it the log shows %q", got)
+	}
+}
+
+// An append that would put a later version of a stream before an earlier one in the log is refused, and the refusal leaves the
+// caller's transaction alive.
+func TestAppendTxKeepsTheOrderOfTheLog(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t).DB
+	s := New(db)
+	old, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Rollback()
+	if err := s.AppendTx(t.Context(), old, batch("other", Head{}, 1)); err != nil { // old has its place in the log now
+		t.Fatal(err)
+	}
+	young := appended(t, s, batch("a", Head{}, 1))
+	if err := s.AppendTx(t.Context(), old, batch("a", young.Head(), 1)); !conflict(err) {
+		t.Errorf("an append by an older transaction: %v", err)
+	}
+	if err := s.AppendTx(t.Context(), old, batch("a", Head{}, 1)); !conflict(err) {
+		t.Errorf("an append to a version that is there: %v", err)
+	}
+	if err := s.AppendTx(t.Context(), old, batch("b", Head{}, 2)); err != nil {
+		t.Errorf("the transaction is unusable: %v", err)
+	}
+	if err := old.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(settled(t, s, 4)); got != "other/1 b/1 b/2 a/1" {
+		t.Errorf("the log is %q", got)
+	}
+}
+
+func TestStreamsAt(t *testing.T) {
+	t.Parallel()
+	s := New(pgtest.New(t).DB)
+	appended(t, s, batch("a", Head{}, 3))
+	appended(t, s, batch("b", Head{}, 2))
+	histories, err := s.StreamsAt(t.Context(), []domain.StreamAt{
+		{Workspace: "default", Stream: stream("b"), Version: 2}, {Workspace: "default", Stream: stream("none"), Version: 1},
+		{Workspace: "default", Stream: stream("a"), Version: 1}, {Workspace: "default", Stream: stream("a"), Version: 3},
+		{Workspace: "other", Stream: stream("a"), Version: 3},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"b/1 b/2", "", "a/1", "a/1 a/2 a/3", ""} {
+		if got := names(histories[i]); got != want {
+			t.Errorf("stream %d: %q, want %q", i, got, want)
+		}
+	}
+}
+
+func TestHistoryCannotBeAlteredUnnoticed(t *testing.T) {
+	t.Parallel()
+	for name, tamper := range map[string]struct {
+		sql     string
+		version int // that the chain is said to be broken at
+	}{
+		"change data":      {`UPDATE events SET data = '{"note":"forged"}' WHERE version = 2`, 2},
+		"change metadata":  {`UPDATE events SET metadata = '{"actor":"somebody else"}' WHERE version = 3`, 3},
+		"change type":      {`UPDATE events SET type = 'order.paid' WHERE version = 1`, 1},
+		"change schema":    {`UPDATE events SET schema_version = 2 WHERE version = 4`, 4},
+		"change time":      {`UPDATE events SET recorded_at = recorded_at + interval '1 microsecond' WHERE version = 5`, 5},
+		"change id":        {`UPDATE events SET id = gen_random_uuid() WHERE version = 5`, 5},
+		"change workspace": {`UPDATE events SET workspace = 'default' WHERE workspace = 'other'`, 1},
+		"delete":           {`DELETE FROM events WHERE version = 3`, 3},
+		"delete first":     {`DELETE FROM events WHERE version = 1`, 1},
+		"swap": {`UPDATE events SET version = 100 WHERE version = 2; UPDATE events SET version = 2 WHERE version = 3;
+			UPDATE events SET version = 3 WHERE version = 100`, 2},
+		"insert": {`UPDATE events SET version = version + 100 WHERE version >= 3;
+			INSERT INTO events (workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
+			SELECT workspace, stream, 3, gen_random_uuid(), type, schema_version, data, metadata, recorded_at, hash FROM events WHERE version = 2;
+			UPDATE events SET version = version - 99 WHERE version >= 100`, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.New(t).DB
+			s := New(db)
+			if name == "change workspace" {
+				foreign := batch("a", Head{}, 5)
+				foreign.Workspace = "other"
+				foreign.Events = NewBatch("other", stream("a"), Head{}, []Fact{{Type: "x", SchemaVersion: 1, Data: []byte(`{}`)}}, []byte(`{}`), noon, nil).Events
+				foreign.ID = foreign.Events[0].ID
+				appended(t, s, foreign)
+			} else {
+				appended(t, s, batch("a", Head{}, 5))
+			}
+			if _, err := db.Exec(tamper.sql); err == nil {
+				t.Fatal("the log let itself be changed")
+			}
+			for _, statement := range []string{`ALTER TABLE events DISABLE TRIGGER events_append_only`, tamper.sql} {
+				if _, err := db.Exec(statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := VerifyChain(s.ReadStream(t.Context(), "default", stream("a"), 0))
+			var broken *ChainError
+			if !errors.As(err, &broken) || broken.Version != tamper.version {
+				t.Errorf("the chain: %v; want it broken at version %d", err, tamper.version)
+			}
+		})
+	}
+}
+
+// The statements of the hot paths use their indexes, also on a large table.
+func TestQueryPlans(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t).DB
+	if _, err := db.Exec(`INSERT INTO events (workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
+		SELECT 'default', 'order/' || n / 10, n % 10 + 1, gen_random_uuid(), 'x', 1, '{}', '{}', now(), decode(repeat('00', 32), 'hex') FROM generate_series(1, 100000) n;
+		ANALYZE events`); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		query string
+		args  string
+		index string
+	}{
+		"stream": {streamQuery, `'default', 'order/77', 3, 500`, "events_stream"},
+		"log":    {logQuery, `'0', 0, 500`, "events_log"},
+		"at":     {streamsQuery, `'{default,default}', '{order/1,order/2}', '{3,4}'`, "events_stream"},
+	} {
+		plan := explain(t, db, test.query, test.args)
+		if !strings.Contains(plan, "Index Scan using "+test.index) || strings.Contains(plan, "Seq Scan on events") {
+			t.Errorf("%s:\n%s", name, plan)
+		}
+		if name != "at" && strings.Contains(plan, "Sort") {
+			t.Errorf("%s sorts what the index has in order:\n%s", name, plan)
+		}
+	}
+}
+
+func explain(t *testing.T, db *sql.DB, query, args string) string {
+	t.Helper()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(t.Context(), `SET plan_cache_mode = force_generic_plan; PREPARE q AS `+query); err != nil {
+		t.Fatal(err)
+	}
+	defer conn.ExecContext(context.Background(), `DEALLOCATE q; RESET plan_cache_mode`)
+	var lines []string
+	rows, err := conn.QueryContext(t.Context(), `EXPLAIN EXECUTE q (`+args+`)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
