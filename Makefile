@@ -27,7 +27,7 @@ bench: build ## measure against pgbench in the same run
 	@bin/waybill bench
 
 generate: ## write anew what is made from the machines' tables: diagrams and golden files
-	go test ./cmd/... ./domain/... -run 'Golden|Readme' -update
+	go test . ./cmd/... ./domain/... -run "Golden" -update
 
 build: postgres
 	@go build -o bin/waybill ./cmd/waybill

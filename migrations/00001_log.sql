@@ -118,12 +118,13 @@ BEGIN
         SELECT coalesce(array_agg(a.id), '{}'), coalesce(array_agg(a.position), '{}') INTO rest, rest_at FROM appended a;
     END IF;
 
-    -- A key stands for an outcome: it goes again where the command had none.
+    -- A key stands for an outcome: one that was claimed just now goes again where the command had none. (A key that is taken may be
+    -- this command's own, from a call whose answer was lost; it stays.)
     IF cardinality(k_command) > 0 THEN
         DELETE FROM idempotency_keys k
         USING unnest(k_command, k_workspace, k_key) AS c (command_id, workspace, key)
-        WHERE k.workspace = c.workspace AND k.key = c.key AND k.command_id = c.command_id
-          AND k.last_version >= k.first_version AND c.command_id <> ALL (heads);
+        WHERE k.workspace = c.workspace AND k.key = c.key AND k.last_version >= k.first_version
+          AND c.command_id <> ALL (heads) AND c.command_id <> ALL (taken);
     END IF;
 
     RETURN QUERY SELECT r.id, r.position, me FROM unnest(heads || rest, head_at || rest_at) AS r (id, position)

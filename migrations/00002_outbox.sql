@@ -17,14 +17,30 @@ CREATE TABLE webhooks (
     url        text        NOT NULL,
     profile    text        NOT NULL,
     events     text[]      NOT NULL, -- as the subscriber named them; empty means all
-    types      text[]      NOT NULL, -- the log's event types that these stand for
+    types      text[]      NOT NULL, -- the log's event types that these stand for; empty means all
     ordered    boolean     NOT NULL DEFAULT true,
     active     boolean     NOT NULL DEFAULT true,
-    secret     bytea       NOT NULL, -- sealed with the master key
+    secret     bytea       NOT NULL, -- sealed with the master key; empty once the webhook is deleted
+    revision   integer     NOT NULL DEFAULT 1, -- grows with every change, so that whoever delivers notices
     created_at timestamptz NOT NULL,
     -- A webhook is told of what was committed after it was made: of each event that this snapshot could not see yet.
     since      pg_snapshot NOT NULL DEFAULT pg_current_snapshot(),
-    UNIQUE (workspace, name)
+    -- A deleted webhook stays as a row, because its attempts are kept and name it. Its open deliveries are removed bit by bit;
+    -- purged says that none is left and none can come.
+    deleted_at timestamptz,
+    purged     boolean     NOT NULL DEFAULT false,
+    CONSTRAINT webhooks_purge_deleted CHECK (deleted_at IS NOT NULL OR NOT purged)
+);
+
+CREATE UNIQUE INDEX webhooks_name ON webhooks (workspace, name) WHERE deleted_at IS NULL;
+-- Pages of a workspace's list.
+CREATE INDEX webhooks_workspace ON webhooks (workspace, number) WHERE deleted_at IS NULL;
+CREATE INDEX webhooks_to_purge ON webhooks (number) WHERE deleted_at IS NOT NULL AND NOT purged;
+
+-- Which processes deliver at all, so that each can tell what its fair share is.
+CREATE TABLE relays (
+    id         uuid        PRIMARY KEY,
+    expires_at timestamptz NOT NULL
 );
 
 -- Which process delivers for a webhook. The fence grows with every change of owner, and whoever writes on the owner's behalf
@@ -38,7 +54,7 @@ CREATE TABLE leases (
 
 -- What is still to be delivered: one row for an event and a webhook, from the fan-out until it was delivered or given up.
 --   ready    never tried
---   retry    tried in vain; again at due_at
+--   retry    tried in vain, or next in a stream that was held back; to be tried at due_at
 --   blocked  behind a delivery of the same stream that is to be retried
 CREATE TABLE deliveries (
     webhook        bigint      NOT NULL,
@@ -71,4 +87,4 @@ CREATE TABLE attempts (
 );
 
 -- +goose Down
-DROP TABLE attempts, deliveries, leases, webhooks, checkpoints;
+DROP TABLE attempts, deliveries, leases, relays, webhooks, checkpoints;

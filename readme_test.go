@@ -1,0 +1,61 @@
+package waybill_test
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/waybill-dev/waybill/domain/order"
+)
+
+var update = flag.Bool("update", false, "write README.md's generated parts anew")
+
+// The README's code is the code of an example that runs, and its pictures are drawn from the tables that decide.
+func TestReadmeGolden(t *testing.T) {
+	t.Parallel()
+	example := readFile(t, "example_test.go")
+	_, example, _ = strings.Cut(example, "// README: begin\n")
+	example, _, _ = strings.Cut(example, "\t// README: end\n")
+	var code strings.Builder
+	for line := range strings.Lines(example) {
+		code.WriteString(strings.TrimPrefix(line, "\t"))
+	}
+
+	var machines strings.Builder
+	for _, m := range order.Aggregate().Machines {
+		machines.WriteString("**" + m.Name + "**\n\n```mermaid\n" + m.Mermaid() + "```\n\n")
+	}
+
+	want := readFile(t, "README.md")
+	got := replaceBetween(t, want, "```go\n", "```\n", code.String())
+	got = replaceBetween(t, got, "<!-- machines: begin -->\n", "<!-- machines: end -->\n", "\n"+machines.String())
+	if *update {
+		if err := os.WriteFile("README.md", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got != want {
+		t.Error("README.md does not show the example or the machines as they are now: run make generate")
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func replaceBetween(t *testing.T, text, begin, end, replacement string) string {
+	t.Helper()
+	before, rest, ok := strings.Cut(text, begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("README.md lacks %q … %q", begin, end)
+	}
+	return before + begin + replacement + end + after
+}
