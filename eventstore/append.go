@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,13 @@ const appendStatement = `SELECT id, position, transaction_id FROM append_events(
 	$8::smallint[], $9::json[], $10::json[], $11::timestamptz[], $12::bytea[],
 	$13::uuid[], $14::text[], $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[], $20::timestamptz[])`
 
+// oneStatement is what append_events does for the plainest and most common batch: one event, no key, nobody to share with. It takes
+// two thirds of the function's time.
+const oneStatement = `INSERT INTO events (id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
+	SELECT $1::uuid, $3, $4, $5, $6, $7, $8::json, $9::json, $10, $11 WHERE $2::xid8 <= pg_current_xact_id()
+	ON CONFLICT ON CONSTRAINT events_stream DO NOTHING
+	RETURNING id, position, transaction_id`
+
 // Append adds a batch to its stream, together with whatever other batches are being appended right now, and fills in the positions
 // of its events. It returns nil once everything is committed; a [*ConflictError] or [*KeyTakenError] where nothing was written; or a
 // database error, whose Unknown field says whether the batch may have been committed all the same. The same holds for the error of
@@ -30,11 +38,7 @@ func (s *Store) Append(ctx context.Context, b *Batch) error {
 // AppendTx adds a batch within the caller's transaction. A lost race is reported as by [Store.Append] and leaves the transaction
 // usable; what it needs then is a new transaction, because within this one the rival's work stays out of reach or out of order.
 func (s *Store) AppendTx(ctx context.Context, tx *sql.Tx, b *Batch) error {
-	statement, err := s.statement(ctx, &s.appendStmt, appendStatement)
-	if err != nil {
-		return err
-	}
-	verdicts, err := call(ctx, tx.StmtContext(ctx, statement), []*Batch{b})
+	verdicts, err := s.call(ctx, tx, []*Batch{b})
 	if err != nil {
 		return err
 	}
@@ -43,22 +47,30 @@ func (s *Store) AppendTx(ctx context.Context, tx *sql.Tx, b *Batch) error {
 
 // appendAll appends batches in one statement and one commit, and returns a verdict for each.
 func (s *Store) appendAll(ctx context.Context, batches []*Batch) ([]error, error) {
-	statement, err := s.statement(ctx, &s.appendStmt, appendStatement)
+	return s.call(ctx, nil, batches)
+}
+
+// call runs the statement that fits the batches, within tx if there is one.
+func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error, error) {
+	slot, query, layout := &s.appendStmt, appendStatement, arguments
+	if len(batches) == 1 && len(batches[0].Events) == 1 && batches[0].Key == nil {
+		slot, query, layout = &s.oneStmt, oneStatement, oneArguments
+	}
+	statement, err := s.statement(ctx, slot, query)
 	if err != nil {
 		return nil, err
 	}
-	return call(ctx, statement, batches)
-}
-
-func call(ctx context.Context, statement *sql.Stmt, batches []*Batch) ([]error, error) {
-	rows, err := statement.QueryContext(ctx, arguments(batches)...)
+	if tx != nil {
+		statement = tx.StmtContext(ctx, statement)
+	}
+	rows, err := statement.QueryContext(ctx, layout(batches)...)
 	if err != nil {
 		return nil, pgerr.Wrap(describe(batches), err)
 	}
 	defer rows.Close()
 
 	positions := make(map[uuid.UUID]int64, len(batches))
-	taken := map[uuid.UUID]bool{}
+	var taken []uuid.UUID
 	var transactionID uint64
 	for rows.Next() {
 		var id uuid.UUID
@@ -69,7 +81,7 @@ func call(ctx context.Context, statement *sql.Stmt, batches []*Batch) ([]error, 
 		if position.Valid {
 			positions[id] = position.Int64
 		} else {
-			taken[id] = true
+			taken = append(taken, id)
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -79,17 +91,15 @@ func call(ctx context.Context, statement *sql.Stmt, batches []*Batch) ([]error, 
 	verdicts := make([]error, len(batches))
 	for i, b := range batches {
 		switch {
-		case taken[b.ID]:
+		case slices.Contains(taken, b.ID):
 			verdicts[i] = &KeyTakenError{Key: b.Key.Name}
 		case len(b.Events) > 0 && positions[b.ID] == 0:
 			verdicts[i] = &ConflictError{Stream: b.Stream, Expected: b.After.Version, Actual: -1}
-		}
-		if verdicts[i] != nil {
-			continue
-		}
-		for j := range b.Events {
-			b.Events[j].Position = positions[b.Events[j].ID]
-			b.Events[j].TransactionID = transactionID
+		default:
+			for j := range b.Events {
+				b.Events[j].Position = positions[b.Events[j].ID]
+				b.Events[j].TransactionID = transactionID
+			}
 		}
 	}
 	return verdicts, nil
@@ -100,6 +110,13 @@ func describe(batches []*Batch) string {
 		return "append to " + batches[0].Stream.String()
 	}
 	return fmt.Sprintf("append to %d streams", len(batches))
+}
+
+func oneArguments(batches []*Batch) []any {
+	b := batches[0]
+	e := b.Events[0]
+	return []any{e.ID.String(), strconv.FormatUint(b.After.TransactionID, 10), e.Workspace, e.Stream.String(), e.Version, e.Type,
+		e.SchemaVersion, string(e.Data), string(e.Metadata), e.RecordedAt, e.Hash}
 }
 
 // arguments lays the batches out as the arrays that append_events wants.
