@@ -36,6 +36,10 @@ type Config struct {
 	// Defaults to none.
 	AllowTargets []netip.Prefix
 
+	// AllowHTTP lets webhooks have plain http URLs, as in development.
+	// Defaults to false: https only.
+	AllowHTTP bool
+
 	// Now is the clock.
 	// Defaults to time.Now.
 	Now func() time.Time

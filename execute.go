@@ -94,7 +94,7 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 		err = w.engine.store.Append(ctx, batch)
 		if err == nil {
 			w.engine.remember(r.cacheKey(), r.after(current, batch, events))
-			w.engine.notify()
+			w.engine.relays.wake()
 			return r.result(batch.Head().Version, batch.Events), nil
 		}
 		if errors.As(err, new(*eventstore.KeyTakenError)) {
@@ -114,7 +114,7 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 		for i, recorded := range tail {
 			if n := tried[recorded.ID]; n > 0 {
 				w.engine.remember(r.cacheKey(), current)
-				w.engine.notify()
+				w.engine.relays.wake()
 				return r.result(tail[i+n-1].Version, tail[i:i+n]), nil
 			}
 		}
@@ -152,7 +152,7 @@ func (w *Workspace) ExecuteTx(ctx context.Context, tx *sql.Tx, command domain.Co
 	if err != nil {
 		return Result{}, err
 	}
-	w.engine.notify() // early, for nobody knows when the caller commits; the relay also looks by itself
+	w.engine.relays.wake() // early, for nobody knows when the caller commits; the relay also looks by itself
 	return r.result(batch.Head().Version, batch.Events), nil
 }
 

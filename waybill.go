@@ -25,7 +25,7 @@ type Engine struct {
 	aggregates map[string]*domain.Aggregate
 	cache      *lru.Cache[cacheKey, entry] // nil where nothing is to be kept
 	turns      turns
-	appended   []func() // told after every append
+	relays     relays
 }
 
 // Migrate brings the database to the schema that this program needs. Several processes may call it at once. It returns a
@@ -80,11 +80,4 @@ func (w *Workspace) check(op string) error {
 			{Field: "workspace", Message: fmt.Sprintf("%.80q is not a name: use 1 to 64 of A-Z a-z 0-9 _ -", w.name)}}}
 	}
 	return nil
-}
-
-// notify tells the relays of this process that there is something to do.
-func (e *Engine) notify() {
-	for _, wake := range e.appended {
-		wake()
-	}
 }

@@ -181,9 +181,11 @@ func (d *decision) update(c Update) error {
 	}
 	for _, l := range before.LineItems {
 		now, _ := d.o.LineItem(l.ID)
-		if in := before.inShipments(l.ID); in > now.Quantity {
+		in := before.inShipments(l.ID)
+		if in > now.Quantity {
 			return d.refuseOrder("%d of line item %s are in shipments, more than the %d that would be ordered", in, l.ID, now.Quantity)
-		} else if in > 0 && now.DoNotShip {
+		}
+		if in > 0 && now.DoNotShip {
 			return d.refuseOrder("%d of line item %s are in shipments, so it cannot become one that is not shipped", in, l.ID)
 		}
 	}

@@ -51,10 +51,8 @@ func keyOf(o Order) stateKey {
 	shipments := make([]string, len(o.Shipments))
 	for i, s := range o.Shipments {
 		shipments[i] = s.Status + " "
-		if i == 0 || s.ID == "shp_1" {
-			for _, p := range s.Parcels {
-				shipments[i] += "[" + p.CarrierStatus + "] "
-			}
+		for _, p := range s.Parcels {
+			shipments[i] += "[" + p.CarrierStatus + "] "
 		}
 	}
 	slices.Sort(shipments)
@@ -88,8 +86,8 @@ func edgesOf(machines []*domain.Machine) map[edge]string {
 	return edges
 }
 
-// explore tries every command of the menu in every state that can be reached from the roots.
-func explore(roots []domain.Command, menu func(Order) []domain.Command, legal map[edge]string) (states, transitions int, used map[edge]int, failures []string) {
+// explore tries every command of the menu in every state that can be reached from the root.
+func explore(root domain.Command, menu func(Order) []domain.Command, legal map[edge]string) (states, transitions int, used map[edge]int, failures []string) {
 	used = map[edge]int{}
 	seen := map[stateKey]bool{}
 	var frontier []Order
@@ -105,16 +103,13 @@ func explore(roots []domain.Command, menu func(Order) []domain.Command, legal ma
 		tr.events, tr.err = Decide(before, cmd)
 		failed := tr.verify(legal, used)
 		for _, f := range failed {
-			if len(failures) < 20 {
-				failures = append(failures, fmt.Sprintf("%+v\n    in %+v\n    → %v, %v\n    %s", cmd, keyOf(before), names(tr.events), tr.err, f))
-			}
+			failures = append(failures, fmt.Sprintf("%+v\n    in %+v\n    → %v, %v\n    %s", cmd, keyOf(before), names(tr.events), tr.err, f))
 		}
 		visit(tr.after)
 	}
-	for _, root := range roots {
-		try(Order{}, root)
-	}
-	for len(frontier) > 0 {
+	try(Order{}, root)
+	// What is broken may be broken without end.
+	for len(frontier) > 0 && len(failures) < 20 {
 		o := frontier[len(frontier)-1]
 		frontier = frontier[:len(frontier)-1]
 		for _, cmd := range menu(o) {
@@ -360,21 +355,14 @@ func modelItem(doNotShip bool) []LineItemInput {
 	return []LineItemInput{{ID: "li_1", Quantity: 2, DoNotShip: doNotShip}}
 }
 
-func modelRoots() (roots []domain.Command) {
-	for _, delayed := range []bool{false, true} {
-		roots = append(roots, Create{OrderID: "ord_1", Currency: "USD", Customer: &Customer{ID: "cus_1"}, DelayedCapture: delayed, LineItems: modelItem(false)})
-	}
-	return roots
-}
-
 func orderCommands(maxTotal int64) []domain.Command {
 	commands := []domain.Command{
-		Create{OrderID: "ord_1", Currency: "USD"}, Submit{}, RevertToDraft{}, BeginPlacing{}, Place{}, FailPlacement{}, RejectPlacement{},
-		Edit{}, StopEditing{}, Approve{}, Cancel{}, Destroy{}, StartFulfillment{},
-		Update{LineItems: []LineItemInput{}}, Update{LineItems: modelItem(false)}, Update{LineItems: modelItem(true)},
+		Create{OrderID: id, Currency: "USD"}, Submit{id}, RevertToDraft{id}, BeginPlacing{id}, Place{id}, FailPlacement{OrderID: id}, RejectPlacement{OrderID: id},
+		Edit{id}, StopEditing{id}, Approve{id}, Cancel{OrderID: id}, Destroy{id}, StartFulfillment{id},
+		Update{OrderID: id, LineItems: []LineItemInput{}}, Update{OrderID: id, LineItems: modelItem(false)}, Update{OrderID: id, LineItems: modelItem(true)},
 	}
 	for total := int64(0); total <= maxTotal; total++ {
-		commands = append(commands, Update{ShippingAmount: &total})
+		commands = append(commands, Update{OrderID: id, ShippingAmount: &total})
 	}
 	return commands
 }
@@ -394,28 +382,29 @@ func allMachines() func(Order) []domain.Command {
 	return func(o Order) []domain.Command {
 		menu := slices.Clone(common)
 		if id, ok := firstFree(func(id string) bool { _, ok := o.Payment(id); return ok }, "pay_1", "pay_2"); ok {
-			menu = append(menu, Authorize{PaymentID: id, Amount: 1, Currency: "USD"})
+			menu = append(menu, Authorize{OrderID: id, PaymentID: id, Amount: 1, Currency: "USD"})
 		}
 		for _, p := range o.Payments {
-			menu = append(menu, Capture{PaymentID: p.ID, Amount: 1}, Void{PaymentID: p.ID}, Refund{PaymentID: p.ID, Amount: 1})
+			menu = append(menu, Capture{OrderID: id, PaymentID: p.ID, Amount: 1}, Void{OrderID: id, PaymentID: p.ID}, Refund{OrderID: id, PaymentID: p.ID, Amount: 1})
 		}
 		if id, ok := firstFree(func(id string) bool { _, ok := o.Shipment(id); return ok }, "shp_1", "shp_2"); ok {
-			menu = append(menu, CreateShipment{ShipmentID: id, LineItems: []ShipmentLineItem{{"li_1", 1}}})
+			menu = append(menu, CreateShipment{OrderID: id, ShipmentID: id, LineItems: []ShipmentLineItem{{"li_1", 1}}})
 		}
 		for _, s := range o.Shipments {
 			menu = append(menu,
-				ScheduleShipment{ShipmentID: s.ID}, HoldShipment{ShipmentID: s.ID}, StartPicking{ShipmentID: s.ID},
-				StartPacking{ShipmentID: s.ID}, MarkReadyToShip{ShipmentID: s.ID}, Ship{ShipmentID: s.ID}, Deliver{ShipmentID: s.ID},
-				CancelShipment{ShipmentID: s.ID}, DestroyShipment{ShipmentID: s.ID})
-			// One parcel, on one of the shipments, and only from where it can leave: it decides nothing before.
-			if s.ID != "shp_1" || slices.Contains(beforeShipping, s.Status) && s.Status != ShipmentStatusReadyToShip {
+				ScheduleShipment{OrderID: id, ShipmentID: s.ID}, HoldShipment{OrderID: id, ShipmentID: s.ID}, StartPicking{OrderID: id, ShipmentID: s.ID},
+				StartPacking{OrderID: id, ShipmentID: s.ID}, MarkReadyToShip{OrderID: id, ShipmentID: s.ID}, Ship{OrderID: id, ShipmentID: s.ID}, Deliver{OrderID: id, ShipmentID: s.ID},
+				CancelShipment{OrderID: id, ShipmentID: s.ID}, DestroyShipment{OrderID: id, ShipmentID: s.ID})
+			// One parcel each, from when it can leave: before that it decides nothing.
+			if slices.Contains(beforeShipping, s.Status) && s.Status != ShipmentStatusReadyToShip {
 				continue
 			}
+			parcel := "par_" + s.ID
 			if len(s.Parcels) == 0 {
-				menu = append(menu, CreateParcel{ShipmentID: s.ID, ParcelID: "par_1"})
+				menu = append(menu, CreateParcel{OrderID: id, ShipmentID: s.ID, ParcelID: parcel})
 			} else {
-				menu = append(menu, DestroyParcel{ShipmentID: s.ID, ParcelID: "par_1"},
-					SetCarrierStatus{ShipmentID: s.ID, ParcelID: "par_1", Status: CarrierDelivered})
+				menu = append(menu, DestroyParcel{OrderID: id, ShipmentID: s.ID, ParcelID: parcel},
+					SetCarrierStatus{OrderID: id, ShipmentID: s.ID, ParcelID: parcel, Status: CarrierDelivered})
 			}
 		}
 		return menu
@@ -428,12 +417,12 @@ func ledgerInDepth() func(Order) []domain.Command {
 	return func(o Order) []domain.Command {
 		menu := slices.Clone(common)
 		if id, ok := firstFree(func(id string) bool { _, ok := o.Payment(id); return ok }, "pay_1", "pay_2"); ok {
-			menu = append(menu, RecordFailedPayment{PaymentID: id, Amount: 1, Currency: "USD", Reason: "declined"},
-				Authorize{PaymentID: id, Amount: 1, Currency: "USD"}, Authorize{PaymentID: id, Amount: 2, Currency: "USD"})
+			menu = append(menu, RecordFailedPayment{OrderID: id, PaymentID: id, Amount: 1, Currency: "USD", Reason: "declined"},
+				Authorize{OrderID: id, PaymentID: id, Amount: 1, Currency: "USD"}, Authorize{OrderID: id, PaymentID: id, Amount: 2, Currency: "USD"})
 		}
 		for _, p := range o.Payments {
 			for amount := int64(1); amount <= 2; amount++ {
-				menu = append(menu, Capture{PaymentID: p.ID, Amount: amount}, Void{PaymentID: p.ID, Amount: amount}, Refund{PaymentID: p.ID, Amount: amount})
+				menu = append(menu, Capture{OrderID: id, PaymentID: p.ID, Amount: amount}, Void{OrderID: id, PaymentID: p.ID, Amount: amount}, Refund{OrderID: id, PaymentID: p.ID, Amount: amount})
 			}
 		}
 		return menu
@@ -442,14 +431,17 @@ func ledgerInDepth() func(Order) []domain.Command {
 
 func TestModel(t *testing.T) {
 	legal := edgesOf(Aggregate().Machines)
+	root := Create{OrderID: id, Currency: "USD", Customer: &Customer{ID: "cus_1"}, LineItems: modelItem(false)}
+	delayed := root
+	delayed.DelayedCapture = true
 	walks := []struct {
 		name string
 		menu func(Order) []domain.Command
 		root domain.Command
 	}{
-		{"all machines", allMachines(), modelRoots()[0]},
-		{"all machines, delayed capture", allMachines(), modelRoots()[1]},
-		{"the ledger in depth", ledgerInDepth(), modelRoots()[0]},
+		{"all machines", allMachines(), root},
+		{"all machines, delayed capture", allMachines(), delayed},
+		{"the ledger in depth", ledgerInDepth(), root},
 	}
 	exercised := map[edge]int{}
 	var mu sync.Mutex
@@ -457,7 +449,7 @@ func TestModel(t *testing.T) {
 	for _, walk := range walks {
 		running.Go(func() {
 			start := time.Now()
-			states, transitions, used, failures := explore([]domain.Command{walk.root}, walk.menu, legal)
+			states, transitions, used, failures := explore(walk.root, walk.menu, legal)
 			mu.Lock()
 			defer mu.Unlock()
 			t.Logf("%s: %d states, %d commands tried, %d different moves, %v", walk.name, states, transitions, len(used), time.Since(start).Round(time.Millisecond))
@@ -475,5 +467,5 @@ func TestModel(t *testing.T) {
 			t.Errorf("the %s machine allows %s from %s, but no order gets there", e.machine, move, e.from)
 		}
 	}
-	t.Logf("%d moves in the tables, all of them exercised: %v", len(legal), len(exercised) >= len(legal))
+	t.Logf("%d of the %d moves in the tables were made", len(exercised), len(legal))
 }

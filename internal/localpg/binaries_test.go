@@ -21,6 +21,7 @@ import (
 func withoutPostgres(t *testing.T) {
 	t.Helper()
 	t.Setenv("PATH", "/nonexistent")
+	t.Setenv("TMPDIR", testDir(t)) // where the library that downloads leaves files
 	usual := places
 	places = nil
 	t.Cleanup(func() { places = usual })

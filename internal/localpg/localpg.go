@@ -66,7 +66,7 @@ type Config struct {
 	Repository string
 }
 
-// Cluster is a share in a running server. Its methods may be called concurrently.
+// Cluster is a share in a running server. Its methods may be called concurrently, but none after Stop.
 type Cluster struct {
 	config Config
 	site   site
@@ -75,8 +75,10 @@ type Cluster struct {
 	users    *lock // shared by all who use the server; who has it alone may stop the server
 	starting *lock // held by the one who prepares and starts the server
 
-	server  atomic.Pointer[postmaster]
-	watched bool // guarded by starting
+	server atomic.Pointer[postmaster]
+
+	ensuring sync.Mutex // does among the goroutines what starting does among processes
+	watched  bool       // guarded by ensuring
 
 	stop func() error
 
@@ -115,19 +117,30 @@ func Start(ctx context.Context, config Config) (*Cluster, error) {
 
 // open is ensure, with a second try for disposable data.
 func (c *Cluster) open(ctx context.Context) error {
+	return c.alone(ctx, func() error {
+		err := c.ensure(ctx)
+		failed, missing := new(StartError), new(NoBinariesError)
+		unusable := errors.As(err, &failed) || errors.As(err, &missing) && missing.Major != 0
+		if !unusable || !c.config.Disposable || ctx.Err() != nil {
+			return err
+		}
+		c.say("throwing away the data in %s, as they are unusable: %v", c.data(), err)
+		if err := errors.Join(c.halt(ctx, quitTimeout, syscall.SIGQUIT), c.files.RemoveAll(dataName)); err != nil {
+			return err
+		}
+		return c.ensure(ctx)
+	})
+}
+
+// alone calls do while nobody else prepares or starts the server.
+func (c *Cluster) alone(ctx context.Context, do func() error) error {
+	c.ensuring.Lock()
+	defer c.ensuring.Unlock()
 	if err := c.starting.acquire(ctx, syscall.LOCK_EX); err != nil {
 		return err
 	}
 	defer c.starting.release()
-	err := c.ensure(ctx)
-	if failed := new(StartError); c.config.Disposable && errors.As(err, &failed) && ctx.Err() == nil {
-		c.say("throwing away the data in %s, which does not start", c.data())
-		if err := c.files.RemoveAll(dataName); err != nil {
-			return err
-		}
-		return c.ensure(ctx)
-	}
-	return err
+	return do()
 }
 
 // Stop gives up the caller's share and, if it was the last one, stops the server and waits until it is gone: orderly within 30 seconds,
@@ -162,11 +175,7 @@ func (c *Cluster) Halt(ctx context.Context, signal syscall.Signal) error {
 // Resume brings up a server that [Cluster.Halt] ended, or that crashed, and returns once it accepts connections. It never throws away
 // data. Its errors are those of [Start].
 func (c *Cluster) Resume(ctx context.Context) error {
-	if err := c.starting.acquire(ctx, syscall.LOCK_EX); err != nil {
-		return err
-	}
-	defer c.starting.release()
-	return c.ensure(ctx)
+	return c.alone(ctx, func() error { return c.ensure(ctx) })
 }
 
 // DSN returns the URL of a database of the cluster, for lib/pq as well as for PostgreSQL's own programs. Every cluster has the database

@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	syscall.Umask(0o022) // so that root's directories can be entered by the server's user, unless a test is about that
 	os.Exit(m.Run())
 }
 
@@ -131,7 +132,7 @@ func testDir(t *testing.T) string {
 	return dir
 }
 
-// start starts a cluster, a disposable one unless durable is asked for by a config that says nothing else.
+// start starts a cluster that stops when the test ends.
 func start(t *testing.T, config Config) *Cluster {
 	t.Helper()
 	c, err := Start(t.Context(), config)
@@ -295,7 +296,7 @@ func TestUsersInOneProcess(t *testing.T) {
 	}
 }
 
-func TestUsersInTwoProgrammes(t *testing.T) {
+func TestUsersInTwoPrograms(t *testing.T) {
 	t.Parallel()
 	dir := testDir(t)
 	first := startHelper(t, dir)
@@ -353,7 +354,7 @@ func TestKilledUsersServerStops(t *testing.T) {
 	}
 	dir := testDir(t)
 	h := startHelper(t, dir)
-	pid := h.pid()
+	h.pid()
 	// While somebody else uses it, nothing happens to the server.
 	c := start(t, Config{Dir: dir, Disposable: true})
 	h.kill()
@@ -363,7 +364,7 @@ func TestKilledUsersServerStops(t *testing.T) {
 	stop(t, c)
 
 	h = startHelper(t, dir)
-	pid = h.pid()
+	pid := h.pid()
 	h.kill()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -405,6 +406,15 @@ func TestHaltAndResume(t *testing.T) {
 			t.Fatalf("%v: %v", signal, err)
 		}
 	}
+	var wg sync.WaitGroup
+	for range 4 { // several find out at once
+		wg.Go(func() {
+			if err := c.Resume(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 	fresh := open(t, c)
 	if got := query(t, fresh, "SELECT string_agg(signal, ', ') FROM kept"); got != "interrupt, quit, killed" {
 		t.Errorf("found %q", got)

@@ -96,8 +96,8 @@ func (c *child) exited() bool {
 	}
 }
 
-// ensure returns once the server accepts connections. It starts the server unless it runs, having waited for one that is stopping. The
-// caller holds the lock c.starting.
+// ensure returns once the server accepts connections. It starts the server unless it runs, having waited for one that is stopping. It is
+// called by way of alone.
 func (c *Cluster) ensure(ctx context.Context) error {
 	if err := c.checkDisposable(); err != nil {
 		return err
@@ -182,14 +182,8 @@ func (c *Cluster) prepare(ctx context.Context) (binaries, error) {
 	}
 	programs, err := find(ctx, c.site.account, c.site.home, c.config.BinDir, major)
 	missing := new(NoBinariesError)
-	if errors.As(err, &missing) && major != 0 && c.config.Disposable {
-		c.say("throwing away the data in %s, which PostgreSQL %d made", c.data(), major)
-		if err := c.files.RemoveAll(dataName); err != nil {
-			return binaries{}, err
-		}
-		return c.prepare(ctx)
-	}
-	if errors.As(err, &missing) && c.config.BinDir == "" {
+	// For the sake of data that can be thrown away nothing is downloaded.
+	if errors.As(err, &missing) && c.config.BinDir == "" && (major == 0 || !c.config.Disposable) {
 		if missing.Download = c.download(ctx, major); missing.Download == nil {
 			programs, err = find(ctx, c.site.account, c.site.home, "", major)
 		}

@@ -43,6 +43,9 @@ type site struct {
 
 // locate chooses the site of the cluster of dir. It makes the same choice in every process of the same user.
 func locate(ctx context.Context, dir string) (site, error) {
+	if dir == "" {
+		return site{}, errors.New("the cluster has no directory")
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return site{}, err

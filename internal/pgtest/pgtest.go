@@ -1,8 +1,8 @@
 // Package pgtest gives every test a PostgreSQL database of its own.
 //
 // The databases are on one server, which the test binaries of all packages share while they run: a disposable [localpg] cluster in
-// .waybill/test below the module's root, or the server that WAYBILL_TEST_DATABASE_URL names. A test that has to stop or break its server
-// gets a private one from [Cluster].
+// .waybill/test below the module's root, or what [Dir] or [DatabaseURL] says instead. A test that has to stop or break its server gets a
+// private one from [Cluster].
 //
 // Package migrations is tested with this one, so its tests have to be in package migrations_test.
 package pgtest
@@ -32,9 +32,15 @@ import (
 	"github.com/waybill-dev/waybill/migrations"
 )
 
-// DatabaseURL names the environment variable with the URL of a server to use instead of our own. Its user has to be allowed to create
-// databases.
-const DatabaseURL = "WAYBILL_TEST_DATABASE_URL"
+const (
+	// DatabaseURL names the environment variable with the URL of a server to use instead of our own. Its user has to be allowed to
+	// create databases.
+	DatabaseURL = "WAYBILL_TEST_DATABASE_URL"
+
+	// Dir names the environment variable with the directory for our own server. A database is three hundred files, so where the file
+	// system is slow at making and removing those, one in memory such as /dev/shm makes a great difference. It should have a gibibyte.
+	Dir = "WAYBILL_TEST_DIR"
+)
 
 const (
 	testPrefix     = "waybill_test_"
@@ -169,17 +175,18 @@ func connect(ctx context.Context) (*server, error) {
 			return other.String()
 		}
 	} else {
-		root, err := moduleRoot()
+		dir, err := clusterDir()
 		if err != nil {
 			return nil, err
 		}
 		s.cluster, err = localpg.Start(ctx, localpg.Config{
-			Dir:        filepath.Join(root, ".waybill", "test"),
+			Dir:        dir,
 			Log:        os.Stderr,
 			Disposable: true,
 			Settings: map[string]string{
 				"max_connections": "500", // many tests at once
 				"log_checkpoints": "off", // every database costs some
+				"max_wal_size":    "256MB",
 			},
 		})
 		if err != nil {
@@ -352,15 +359,20 @@ func open(dsn string) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// moduleRoot returns the directory with go.mod in which the test runs, or above.
-func moduleRoot() (string, error) {
+// clusterDir returns where our server lies: the same place for the test binaries of all packages.
+func clusterDir() (string, error) {
+	if dir := os.Getenv(Dir); filepath.IsAbs(dir) {
+		return dir, nil
+	} else if dir != "" {
+		return "", fmt.Errorf("%s has to be an absolute path", Dir)
+	}
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
+			return filepath.Join(dir, ".waybill", "test"), nil
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {

@@ -1,0 +1,28 @@
+// Command waybill runs and inspects the order engine: `waybill help` lists what it can do.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	// A reader that went away is an error like any other, so that the embedded database is stopped in good order.
+	signal.Ignore(syscall.SIGPIPE)
+
+	// The first signal asks for an orderly stop. After it, the next one has its usual effect and ends the program at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+
+	os.Exit(run(ctx, os.Args[1:], environment{
+		stdin:  os.Stdin,
+		stdout: os.Stdout,
+		stderr: os.Stderr,
+		getenv: os.Getenv,
+		now:    time.Now,
+		dir:    ".",
+	}))
+}

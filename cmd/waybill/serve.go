@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-dev/waybill/httpapi"
+	"github.com/waybill-dev/waybill/migrations"
+)
+
+const defaultAddr = "127.0.0.1:8080"
+
+func (p *program) serveCommand() *cobra.Command {
+	var noRelay, noHTTP bool
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the relay and the HTTP server until Ctrl-C",
+		Long: `Run the relay, which delivers events to webhooks, and the HTTP server, on $WAYBILL_ADDR
+(default ` + defaultAddr + `). Any number of processes may serve the same database.`,
+		Args: noWords,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if noRelay && noHTTP {
+				return usagef("leave one of them out", "with --no-relay and --no-http there is nothing to serve")
+			}
+			return p.serve(c.Context(), !noRelay, !noHTTP)
+		},
+	}
+	c.Flags().BoolVar(&noRelay, "no-relay", false, "serve HTTP only")
+	c.Flags().BoolVar(&noHTTP, "no-http", false, "run the relay only")
+	return c
+}
+
+func (p *program) relayCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "relay",
+		Short: "Deliver events to webhooks until Ctrl-C",
+		Args:  noWords,
+		RunE:  func(c *cobra.Command, _ []string) error { return p.serve(c.Context(), true, false) },
+	}
+}
+
+// serve runs what it is told to until ctx ends, which is its ordinary end, or until one of them fails.
+func (p *program) serve(ctx context.Context, relay, web bool) error {
+	need := withoutSecrets
+	if relay {
+		need = withSecrets
+	}
+	var listener net.Listener
+	if web {
+		var err error
+		if listener, err = p.listen(ctx); err != nil {
+			return err
+		}
+		defer listener.Close()
+	}
+	err := p.use(ctx, need, func(s *session) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		var parts []func(context.Context) error
+		if relay {
+			r, err := s.relay()
+			if err != nil {
+				return err
+			}
+			parts = append(parts, r.Run)
+		}
+		if web {
+			ready := func(ctx context.Context) error { return migrations.Check(ctx, s.DB) }
+			parts = append(parts, func(ctx context.Context) error { return serveHTTP(ctx, listener, httpapi.Handler(ready)) })
+		}
+		if err := p.announce(s, relay, listener); err != nil {
+			return err
+		}
+		ended := make(chan error, len(parts))
+		for _, part := range parts {
+			go func() {
+				defer cancel() // one part does not go on without the other
+				ended <- part(ctx)
+			}()
+		}
+		var errs []error
+		for range parts {
+			errs = append(errs, ignoreCancelled(<-ended))
+		}
+		return errors.Join(errs...)
+	})
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // stopped while it was still starting
+	}
+	if err == nil && !p.json() {
+		p.printf("stopped\n")
+	}
+	return err
+}
+
+// listen opens the address first of all: where it is taken, nothing needs to be started.
+func (p *program) listen(ctx context.Context) (net.Listener, error) {
+	addr := orElse(p.getenv("WAYBILL_ADDR"), defaultAddr)
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, usagef("want host:port, such as "+defaultAddr, "WAYBILL_ADDR: %.80q is not an address", addr)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s (WAYBILL_ADDR chooses another address): %w", addr, err)
+	}
+	return listener, nil
+}
+
+func (p *program) announce(s *session, relay bool, listener net.Listener) error {
+	url := ""
+	if listener != nil {
+		url = "http://" + listener.Addr().String()
+	}
+	if p.json() {
+		return p.printJSON(struct {
+			Database string `json:"database"`
+			Relay    bool   `json:"relay"`
+			HTTP     string `json:"http,omitempty"`
+		}{s.describe(), relay, url})
+	}
+	p.printf("%s\n\n", p.style.bold("Waybill"))
+	var t table
+	t.add(p.style.dim("database"), s.describe())
+	if relay {
+		t.add(p.style.dim("relay"), "delivering to the webhooks of every workspace")
+	}
+	if url != "" {
+		t.add(p.style.dim("http"), url+"/healthz  "+url+"/readyz")
+	}
+	t.add(p.style.dim("stop"), "Ctrl-C")
+	t.write(p.stdout, "  ")
+	return nil
+}
+
+// serveHTTP serves until ctx ends, and then lets the requests under way finish.
+func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return server.Shutdown(grace)
+}

@@ -1,0 +1,270 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/lib/pq"
+
+	"github.com/waybill-dev/waybill/internal/pgerr"
+	"github.com/waybill-dev/waybill/outbox/profile"
+)
+
+// keeper decides which webhooks this process delivers for: it renews their leases, takes over what is free, and gives up what is more
+// than its fair share. Only its own goroutine, in run, adds queues and removes them.
+type keeper struct {
+	d       *Deliverer
+	left    chan *queue // queues that were drained
+	leaving map[*queue]bool
+	drains  sync.WaitGroup
+}
+
+func newKeeper(d *Deliverer) *keeper {
+	return &keeper{d: d, left: make(chan *queue), leaving: map[*queue]bool{}}
+}
+
+// run keeps leases until ctx ends, and then until every queue is done with and given back.
+func (k *keeper) run(ctx context.Context) {
+	ticker := time.NewTicker(k.d.config.RenewInterval)
+	defer ticker.Stop()
+	ending := ctx.Done()
+	stopping := false
+	for tick := true; !stopping || len(k.d.queues) > 0; {
+		if tick {
+			if err := k.tick(stopping); err != nil {
+				k.d.log.Warn("keeping leases failed", "error", err)
+			}
+		}
+		select {
+		case <-ending:
+			ending, stopping, tick = nil, true, false
+			for _, q := range k.d.snapshot() {
+				k.leave(q)
+			}
+		case q := <-k.left:
+			tick = false
+			k.remove(q)
+		case <-ticker.C:
+			tick = true
+		case <-k.d.changed:
+			tick = true
+		}
+	}
+	k.drains.Wait()
+	if err := k.d.statements.depart(k.d.id, k.d.config.LeaseTTL/2); err != nil {
+		k.d.log.Warn("signing off failed; others will notice in a few seconds", "error", err)
+	}
+}
+
+// leave gives a webhook up: once its queue is drained, the lease is released for others to take at once.
+func (k *keeper) leave(q *queue) {
+	if k.leaving[q] {
+		return
+	}
+	k.leaving[q] = true
+	k.drains.Go(func() {
+		q.drain(k.d.config.StopGrace)
+		if !q.lease.expired() {
+			if err := k.d.statements.release(q, k.d.id, k.d.config.LeaseTTL/2); err != nil {
+				k.d.log.Warn("releasing a lease failed; it will expire", "webhook", q.target.id, "error", err)
+			}
+		}
+		k.left <- q
+	})
+}
+
+// lose drops a webhook that another process may have by now.
+func (k *keeper) lose(q *queue) {
+	q.cut(errLeaseLost)
+	k.leave(q) // the release names the fence, so it does nothing to a new owner's lease
+}
+
+func (k *keeper) remove(q *queue) {
+	delete(k.leaving, q)
+	k.d.mu.Lock()
+	delete(k.d.queues, q.number)
+	k.d.mu.Unlock()
+}
+
+// tick renews, gives up, and takes. While stopping, it only renews.
+func (k *keeper) tick(stopping bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), k.d.config.LeaseTTL/2)
+	defer cancel()
+	queues := k.d.snapshot()
+	until := time.Now().Add(k.d.config.LeaseTTL)
+	renewed, fair, err := k.d.statements.renew(ctx, k.d.id, k.d.config.LeaseTTL, queues)
+	if err != nil {
+		return err // leases that run out meanwhile end their queues by themselves
+	}
+	staying := 0
+	var changed []int64
+	for _, q := range queues {
+		r, ours := renewed[q.number]
+		switch {
+		case k.leaving[q] && ours:
+			q.lease.extend(until)
+		case k.leaving[q]:
+		case !ours || q.ctx.Err() != nil:
+			k.lose(q)
+		case !r.wanted:
+			q.lease.extend(until)
+			q.cut(errStopped)
+			k.leave(q)
+		default:
+			q.lease.extend(until)
+			staying++
+			if t := q.settings(); r.revision != t.revision || t.fault != nil {
+				changed = append(changed, q.number)
+			}
+			if !r.due.IsZero() {
+				q.mu.Lock()
+				q.dueBy(r.due)
+				q.mu.Unlock()
+			}
+		}
+	}
+	if stopping {
+		return nil
+	}
+	if err := k.reload(ctx, changed); err != nil {
+		return err
+	}
+	for _, q := range queues {
+		if staying > fair && !k.leaving[q] {
+			k.leave(q)
+			staying--
+		}
+	}
+	if staying < fair {
+		return k.take(ctx, fair-staying)
+	}
+	return nil
+}
+
+// reload looks again at webhooks that have changed.
+func (k *keeper) reload(ctx context.Context, numbers []int64) error {
+	if len(numbers) == 0 {
+		return nil
+	}
+	targets, err := k.targets(ctx, numbers)
+	if err != nil {
+		return err
+	}
+	for number, t := range targets {
+		q := k.d.queues[number]
+		if q.settings().ordered != t.ordered {
+			k.leave(q) // what is in memory was laid out for the other way; whoever takes the webhook next reads it anew
+			continue
+		}
+		if t.fault != nil && q.settings().revision != t.revision {
+			k.complain(t)
+		}
+		q.retarget(t)
+	}
+	return nil
+}
+
+// take takes leases that are free, and starts delivering.
+func (k *keeper) take(ctx context.Context, limit int) error {
+	until := time.Now().Add(k.d.config.LeaseTTL)
+	fences, err := k.d.statements.take(ctx, k.d.id, k.d.config.LeaseTTL, limit)
+	if err != nil || len(fences) == 0 {
+		return err
+	}
+	numbers := make([]int64, 0, len(fences))
+	for number := range fences {
+		numbers = append(numbers, number)
+	}
+	targets, err := k.targets(ctx, numbers)
+	if err != nil {
+		return err // and these leases run out
+	}
+	k.d.mu.Lock()
+	defer k.d.mu.Unlock()
+	for number, t := range targets {
+		if t.fault != nil {
+			k.complain(t)
+		}
+		// A queue that was lost and is still being drained keeps its place; the lease runs out and is taken again later.
+		if k.d.queues[number] == nil {
+			k.d.queues[number] = newQueue(k.d, number, fences[number], t, until)
+		}
+	}
+	return nil
+}
+
+func (k *keeper) complain(t *target) {
+	k.d.log.Error("a webhook cannot be delivered to; its deliveries wait", "webhook", t.id, "error", t.fault)
+}
+
+// target is where and how a webhook is delivered to: its settings, made ready for use.
+type target struct {
+	id, workspace string
+	url           *url.URL
+	revision      int
+	ordered       bool
+	events        []string
+	profile       *profile.Profile
+	sign          profile.Sign
+	fault         error // why nothing can be sent with these settings; the deliveries wait until it is mended
+}
+
+func (q *queue) settings() *target {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.target
+}
+
+// targets reads the settings of webhooks, without those that have been switched off.
+func (k *keeper) targets(ctx context.Context, numbers []int64) (map[int64]*target, error) {
+	rows, err := k.d.config.DB.QueryContext(ctx, `
+		SELECT number, id, workspace, url, revision, ordered, events, profile, secret
+		FROM webhooks WHERE number = ANY ($1) AND active AND deleted_at IS NULL`, pq.Int64Array(numbers))
+	if err != nil {
+		return nil, pgerr.Wrap("read webhooks", err)
+	}
+	defer rows.Close()
+	targets := map[int64]*target{}
+	for rows.Next() {
+		var number int64
+		var address, profileName string
+		var sealed []byte
+		t := &target{}
+		if err := rows.Scan(&number, &t.id, &t.workspace, &address, &t.revision, &t.ordered,
+			(*pq.StringArray)(&t.events), &profileName, &sealed); err != nil {
+			return nil, pgerr.Wrap("read webhooks", err)
+		}
+		t.fault = t.equip(k.d.config, address, profileName, sealed)
+		targets[number] = t
+	}
+	return targets, pgerr.Wrap("read webhooks", rows.Err())
+}
+
+// equip opens the secret and finds the profile.
+func (t *target) equip(config Config, address, profileName string, sealed []byte) (err error) {
+	if t.url, err = url.Parse(address); err != nil {
+		return errors.New("its URL cannot be read") // the error would quote it
+	}
+	if t.profile = config.Profiles[profileName]; t.profile == nil {
+		return fmt.Errorf("this program has no profile %q", profileName)
+	}
+	secret, err := config.Sealer.Open(t.workspace, t.id, sealed)
+	if err != nil {
+		return err
+	}
+	t.sign, err = t.profile.Signer([]string{secret.Reveal()})
+	return err
+}
+
+// render gives the message for an item.
+func (t *target) render(it *item) (profile.Message, error) {
+	if it.fault != nil {
+		return profile.Message{}, it.fault
+	}
+	it.occurrence.Subscribed = t.events
+	return t.profile.Render(it.occurrence)
+}

@@ -1,0 +1,378 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/waybill-dev/waybill/outbox/profile"
+)
+
+// key is an event's place in the log, and so a delivery's place in its webhook's queue.
+type key struct {
+	transactionID uint64
+	position      int64
+}
+
+// item is a delivery in memory.
+type item struct {
+	key        key
+	lane       string // items of a lane are sent one after the other: the stream, where the webhook is ordered
+	attempts   int    // made so far
+	retry      bool   // the row is in state 'retry'
+	occurrence profile.Occurrence
+	fault      error // why it cannot be rendered
+}
+
+// queue is one webhook's deliveries in memory, for as long as the webhook is ours.
+//
+// The rows of an ordered webhook follow one rule: what is held back (which streams have a row in state 'retry' or 'blocked') changes
+// only while nobody reads. So what a read says about a stream is still true when its rows are taken in. Outcomes that change it –
+// failures, and ends of what had failed before – wait in unsettled until the reader is done, and no read begins until they are
+// recorded. Everything else is read and recorded at the same time.
+type queue struct {
+	d      *Deliverer
+	number int64
+	fence  int64
+	lease  *lease
+
+	ctx     context.Context // of attempts; ended by cut, with a cause
+	cancel  context.CancelCauseFunc
+	wake    chan struct{}
+	closed  chan struct{}  // nothing new is begun
+	pending sync.WaitGroup // the reader, the senders, and outcomes that are being recorded
+
+	waitsForSlot bool // belongs to slots
+
+	mu        sync.Mutex
+	closing   bool
+	target    *target
+	cursor    key       // every row up to here has been read once
+	unread    bool      // there may be rows behind cursor
+	due       time.Time // when the next retry is due; zero where none is known of
+	reading   bool
+	unsettled []*outcome
+	settling  int // outcomes being recorded that change what is held back
+	lanes     map[string]*lane
+	retries   int     // items in memory whose row is in state 'retry'
+	open      int     // items in memory: waiting, sendable, being sent or being recorded
+	sendable  []*item // in the order in which they became so
+	window    int     // how many senders the receiver has earned
+	senders   int
+	own       bool // one of them uses the queue's own slot
+}
+
+// lane is a stream with an item under way.
+type lane struct{ waiting []*item }
+
+// Why attempts are cut off.
+var (
+	errLeaseLost = errors.New("the lease of the webhook was lost")
+	errStopped   = errors.New("the relay was stopping, or the webhook was switched off")
+)
+
+const firstWindow = 8
+
+func newQueue(d *Deliverer, number, fence int64, t *target, until time.Time) *queue {
+	q := &queue{
+		d: d, number: number, fence: fence, target: t,
+		wake:   make(chan struct{}, 1),
+		closed: make(chan struct{}),
+		unread: true,
+		due:    d.config.Clock(), // perhaps; the first read tells
+		lanes:  map[string]*lane{},
+		window: min(firstWindow, d.config.SendersPerWebhook),
+	}
+	q.ctx, q.cancel = context.WithCancelCause(context.Background())
+	q.lease = newLease(until, d.config.LeaseTTL, func() { q.cut(errLeaseLost) })
+	q.pending.Add(1)
+	go q.read()
+	signal(q.wake)
+	return q
+}
+
+// arrived says that there are new rows.
+func (q *queue) arrived() {
+	q.mu.Lock()
+	q.unread = true
+	q.mu.Unlock()
+	signal(q.wake)
+}
+
+// elapsed wakes the reader if a retry is due.
+func (q *queue) elapsed(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.due.IsZero() && !q.due.After(now) {
+		signal(q.wake)
+	}
+}
+
+// dueBy notes that a retry is due at a time. The caller holds the lock.
+func (q *queue) dueBy(at time.Time) {
+	if q.due.IsZero() || at.Before(q.due) {
+		q.due = at
+	}
+}
+
+// read fills the queue until it is closed.
+func (q *queue) read() {
+	defer q.pending.Done()
+	for {
+		select {
+		case <-q.closed:
+			return
+		case <-q.wake:
+		}
+		for q.fill() {
+		}
+	}
+}
+
+// capacity is how many items the queue may hold: fewer, the less its receiver copes with.
+func (q *queue) capacity() int { return min(max(64, 64*q.window), q.d.config.ReadAhead) }
+
+// fill reads once, if there is something to read and room for it, and says whether to try again at once.
+func (q *queue) fill() bool {
+	q.mu.Lock()
+	now := q.d.config.Clock()
+	due := !q.due.IsZero() && !q.due.After(now)
+	room := q.capacity() - q.open
+	if q.closing || q.target.fault != nil || q.settling > 0 || !due && !q.unread || room < q.capacity()/2 {
+		q.mu.Unlock()
+		return false
+	}
+	q.reading = true
+	r := reading{target: q.target, cursor: q.cursor, now: now, limit: room, retriesKnown: q.retries}
+	if due {
+		r.due, r.limit = true, room/2+1 // half of the room at most: retries must not keep what is new from being sent
+	} else {
+		q.unread = false
+	}
+	q.mu.Unlock()
+
+	page, err := q.fetch(r)
+
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reading = false
+	if err != nil {
+		q.unread = q.unread || !r.due
+		if q.ctx.Err() == nil {
+			q.d.log.Error("reading deliveries failed", "webhook", q.target.id, "error", err)
+			time.AfterFunc(time.Second, func() { signal(q.wake) })
+		}
+	} else if r.due {
+		q.due = page.nextDue
+	} else {
+		q.cursor = page.cursor
+		q.unread = q.unread || page.full
+	}
+	for _, it := range page.items {
+		q.admit(it)
+	}
+	q.settle()
+	q.startSenders()
+	return err == nil && (q.unread || page.full)
+}
+
+// admit takes an item in. The caller holds the lock.
+func (q *queue) admit(it *item) {
+	l := q.lanes[it.lane]
+	switch {
+	case l != nil && it.retry:
+		return // it is in memory already
+	case l != nil:
+		l.waiting = append(l.waiting, it)
+	default:
+		q.lanes[it.lane] = &lane{}
+		q.sendable = append(q.sendable, it)
+	}
+	q.open++
+	if it.retry {
+		q.retries++
+	}
+}
+
+// startSenders starts as many senders as there is work for, and as the receiver and the process allow. The caller holds the lock.
+func (q *queue) startSenders() {
+	for !q.closing && len(q.sendable) > 0 && q.senders < q.window {
+		own := !q.own
+		if !own && !q.d.slots.take(q) {
+			return
+		}
+		if own {
+			q.own = true
+		}
+		q.senders++
+		q.pending.Add(1)
+		go q.sendFrom(q.pop(), own)
+	}
+}
+
+func (q *queue) pop() *item {
+	it := q.sendable[0]
+	q.sendable[0] = nil
+	q.sendable = q.sendable[1:]
+	return it
+}
+
+// sendFrom sends an item, and then others for as long as there are any.
+func (q *queue) sendFrom(it *item, own bool) {
+	defer q.pending.Done()
+	for it != nil {
+		if o := q.attempt(it); o != nil {
+			q.finish(o)
+		}
+		q.mu.Lock()
+		it = nil
+		if !q.closing && len(q.sendable) > 0 && q.senders <= q.window && (own || !q.d.slots.contended()) {
+			it = q.pop()
+			q.mu.Unlock()
+			continue
+		}
+		q.senders--
+		if own {
+			q.own = false
+		}
+		q.mu.Unlock()
+		if !own {
+			q.d.slots.release()
+		}
+		q.mu.Lock()
+		q.startSenders() // in the queue's own slot, where this one was given up for others
+		q.mu.Unlock()
+	}
+}
+
+// attempt renders and sends an item. It returns nil where nothing is to be recorded, because the webhook is not ours any more.
+func (q *queue) attempt(it *item) *outcome {
+	q.mu.Lock()
+	t := q.target
+	q.mu.Unlock()
+	o := &outcome{queue: q, item: it, startedAt: q.d.config.Clock()}
+	message, err := t.render(it)
+	switch {
+	case errors.Is(err, profile.ErrNothingToSay):
+		o.kind = skipped
+		return o
+	case err != nil:
+		o.fail(t, "the body could not be rendered: "+err.Error(), q.d.config.Pause)
+		return o
+	case !q.lease.wait(q.ctx):
+		return nil
+	}
+	a := q.d.send.attempt(q.ctx, t, message)
+	o.response(t, a, q.d.config.Pause)
+	switch {
+	case a.answered:
+	case context.Cause(q.ctx) == errLeaseLost:
+		return nil
+	case q.ctx.Err() != nil:
+		o.kind, o.problem, o.dueAt = failed, errStopped.Error()+" before the receiver answered", o.startedAt
+	}
+	return o
+}
+
+// finish has an outcome recorded.
+func (q *queue) finish(o *outcome) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if o.overload {
+		q.window = max(1, q.window/2)
+	} else if o.kind == delivered {
+		q.window = min(q.window+1, q.d.config.SendersPerWebhook)
+	}
+	if o.holds = q.target.ordered && (o.kind == failed || o.item.retry); !o.holds {
+		q.pending.Add(1)
+		q.d.recorder.submit(o)
+		return
+	}
+	q.unsettled = append(q.unsettled, o)
+	q.settle()
+}
+
+// settle has those outcomes recorded that change what is held back, unless somebody is reading. The caller holds the lock.
+func (q *queue) settle() {
+	if q.reading {
+		return
+	}
+	for _, o := range q.unsettled {
+		if l := q.lanes[o.item.lane]; o.kind == failed {
+			o.followers, l.waiting = l.waiting, nil
+		}
+		q.settling++
+		q.pending.Add(1)
+		q.d.recorder.submit(o)
+	}
+	q.unsettled = nil
+}
+
+// recorded takes note of outcomes that were recorded or, if lost, cannot be any more because the webhook is not ours.
+func (q *queue) recorded(outcomes []*outcome, lost bool) {
+	if lost {
+		q.cut(errLeaseLost)
+	}
+	q.mu.Lock()
+	for _, o := range outcomes {
+		q.open -= 1 + len(o.followers)
+		if o.item.retry {
+			q.retries--
+		}
+		if o.holds {
+			q.settling--
+		}
+		if o.kind == failed {
+			q.dueBy(o.dueAt)
+		} else if o.holds {
+			q.dueBy(q.d.config.Clock()) // the next of the stream, if there is one, is due now
+		}
+		if l := q.lanes[o.item.lane]; len(l.waiting) > 0 {
+			q.sendable = append(q.sendable, l.waiting[0])
+			l.waiting = l.waiting[1:]
+		} else {
+			delete(q.lanes, o.item.lane)
+		}
+	}
+	q.startSenders()
+	if q.settling == 0 && q.open <= q.capacity()/2 && (q.unread || !q.due.IsZero()) {
+		signal(q.wake)
+	}
+	q.mu.Unlock()
+	q.pending.Add(-len(outcomes))
+}
+
+// retarget changes where and how the queue sends from now on.
+func (q *queue) retarget(t *target) {
+	q.mu.Lock()
+	q.target = t
+	q.mu.Unlock()
+	signal(q.wake)
+}
+
+// close begins nothing new any more. What is under way goes on.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closing {
+		q.closing = true
+		close(q.closed)
+	}
+}
+
+// cut closes the queue and cuts off the attempts that are under way.
+func (q *queue) cut(cause error) {
+	q.close()
+	q.cancel(cause)
+}
+
+// drain closes the queue, waits until what is under way is recorded, and cuts off what takes longer than grace.
+func (q *queue) drain(grace time.Duration) {
+	q.close()
+	timer := time.AfterFunc(grace, func() { q.cut(errStopped) })
+	q.pending.Wait()
+	timer.Stop()
+	q.lease.end()
+	q.cut(errStopped)
+}

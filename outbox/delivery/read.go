@@ -1,0 +1,210 @@
+package delivery
+
+import (
+	"database/sql"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/internal/pgerr"
+)
+
+// readPage reads the rows behind a cursor, with their events, whatever their state: so the cursor always moves on, and a million rows
+// that wait for something else are passed once and not at every look. What comes back are the rows to send, those that are held back
+// by an earlier one of their stream, and the last row, to move the cursor to.
+const readPage = `
+WITH page AS MATERIALIZED (
+	SELECT d.transaction_id, d.position, d.stream, d.state FROM deliveries d
+	WHERE d.webhook = $1 AND (d.transaction_id, d.position) > ($2::xid8, $3::bigint)
+	ORDER BY d.transaction_id, d.position LIMIT $4
+), judged AS MATERIALIZED (
+	SELECT p.transaction_id, p.position, p.stream,
+		p.state = 'ready' OR p.state = 'blocked' AND NOT $5::boolean AS wanted,
+		p.state = 'ready' AND $5::boolean AND EXISTS (SELECT FROM deliveries h
+			WHERE h.webhook = $1 AND h.stream = p.stream AND h.state <> 'ready'
+				AND (h.transaction_id, h.position) < (p.transaction_id, p.position)) AS held
+	FROM page p
+)
+SELECT j.transaction_id, j.position, j.stream, j.wanted, j.held, (SELECT count(*) FROM page),
+	e.id, e.version, e.type, e.schema_version, e.data, e.recorded_at
+FROM judged j LEFT JOIN events e
+	ON j.wanted AND NOT j.held AND e.transaction_id = j.transaction_id AND e.position = j.position
+WHERE j.wanted OR (j.transaction_id, j.position) =
+	(SELECT p.transaction_id, p.position FROM page p ORDER BY p.transaction_id DESC, p.position DESC LIMIT 1)
+ORDER BY j.transaction_id, j.position`
+
+// readDue reads the retries that are due, and behind them those that come next, without their events, to know when to look again.
+const readDue = `
+WITH page AS MATERIALIZED (
+	SELECT d.transaction_id, d.position, d.stream, d.attempts, d.due_at FROM deliveries d
+	WHERE d.webhook = $1 AND d.state = 'retry' ORDER BY d.due_at LIMIT $3
+)
+SELECT p.transaction_id, p.position, p.stream, p.attempts, p.due_at,
+	e.id, e.version, e.type, e.schema_version, e.data, e.recorded_at
+FROM page p LEFT JOIN events e
+	ON p.due_at <= $2 AND e.transaction_id = p.transaction_id AND e.position = p.position
+ORDER BY p.due_at`
+
+// blockRows marks rows that are held back, so that they are passed over until what holds them ends and takes up the next of the
+// stream. It names the fence, as everything does that is written for the owner.
+const blockRows = `
+WITH guard AS MATERIALIZED (
+	SELECT l.webhook FROM leases l WHERE l.webhook = $1 AND l.owner = $2::uuid AND l.fence = $3 FOR SHARE
+), blocked AS (
+	UPDATE deliveries d SET state = 'blocked'
+	FROM guard CROSS JOIN unnest($4::xid8[], $5::bigint[]) AS b (transaction_id, position)
+	WHERE d.webhook = guard.webhook AND d.transaction_id = b.transaction_id AND d.position = b.position AND d.state = 'ready'
+)
+SELECT count(*) FROM guard`
+
+// reading says what to read.
+type reading struct {
+	target       *target
+	due          bool // retries that are due, else rows behind cursor
+	cursor       key
+	now          time.Time
+	limit        int
+	retriesKnown int // so many retries are in memory, and will be read again
+}
+
+// page is what was read.
+type page struct {
+	items   []*item
+	full    bool // there may be more
+	cursor  key
+	nextDue time.Time
+}
+
+// fetch reads rows and makes them items, with the state of their aggregate as of their event. If it fails it returns no items.
+func (q *queue) fetch(r reading) (page, error) {
+	select {
+	case q.d.readers <- struct{}{}:
+		defer func() { <-q.d.readers }()
+	case <-q.ctx.Done():
+		return page{}, q.ctx.Err()
+	}
+	var p page
+	var err error
+	if r.due {
+		p, err = q.fetchDue(r)
+	} else {
+		p, err = q.fetchPage(r)
+	}
+	if err == nil {
+		err = q.d.states.fold(q.ctx, p.items)
+	}
+	if err != nil {
+		return page{}, err
+	}
+	return p, nil
+}
+
+func (q *queue) fetchPage(r reading) (page, error) {
+	rows, err := q.d.statements.pageStmt.QueryContext(q.ctx, q.number,
+		strconv.FormatUint(r.cursor.transactionID, 10), r.cursor.position, r.limit, r.target.ordered)
+	if err != nil {
+		return page{}, pgerr.Wrap("read deliveries", err)
+	}
+	defer rows.Close()
+	p := page{cursor: r.cursor}
+	var held []key
+	for rows.Next() {
+		var e eventColumns
+		var k key
+		var stream string
+		var wanted, isHeld bool
+		var scanned int
+		if err := rows.Scan(&k.transactionID, &k.position, &stream, &wanted, &isHeld, &scanned,
+			&e.id, &e.version, &e.eventType, &e.schemaVersion, &e.data, &e.recordedAt); err != nil {
+			return page{}, pgerr.Wrap("read deliveries", err)
+		}
+		p.cursor, p.full = k, scanned == r.limit
+		switch {
+		case isHeld:
+			held = append(held, k)
+		case wanted:
+			p.items = append(p.items, newItem(r.target, k, stream, &e))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return page{}, pgerr.Wrap("read deliveries", err)
+	}
+	rows.Close()
+	return p, q.block(held)
+}
+
+func (q *queue) fetchDue(r reading) (page, error) {
+	limit := r.limit + r.retriesKnown
+	rows, err := q.d.statements.dueStmt.QueryContext(q.ctx, q.number, r.now, limit)
+	if err != nil {
+		return page{}, pgerr.Wrap("read retries", err)
+	}
+	defer rows.Close()
+	var p page
+	for rows.Next() {
+		var e eventColumns
+		var k key
+		var stream string
+		var attempts int
+		var due time.Time
+		if err := rows.Scan(&k.transactionID, &k.position, &stream, &attempts, &due,
+			&e.id, &e.version, &e.eventType, &e.schemaVersion, &e.data, &e.recordedAt); err != nil {
+			return page{}, pgerr.Wrap("read retries", err)
+		}
+		if due.After(r.now) {
+			p.nextDue = due
+			break
+		}
+		it := newItem(r.target, k, stream, &e)
+		it.retry, it.attempts = true, attempts
+		p.items = append(p.items, it)
+	}
+	if len(p.items) == limit {
+		p.full, p.nextDue = true, r.now
+	}
+	return p, pgerr.Wrap("read retries", rows.Err())
+}
+
+// block marks rows as held back.
+func (q *queue) block(held []key) error {
+	if len(held) == 0 {
+		return nil
+	}
+	var transactionIDs, positions pq.Int64Array
+	for _, k := range held {
+		transactionIDs, positions = append(transactionIDs, int64(k.transactionID)), append(positions, k.position)
+	}
+	var guarded int
+	err := q.d.statements.blockStmt.QueryRowContext(q.ctx, q.number, q.d.id, q.fence, transactionIDs, positions).Scan(&guarded)
+	if err == nil && guarded == 0 {
+		q.cut(errLeaseLost)
+		return errLeaseLost
+	}
+	return pgerr.Wrap("hold deliveries back", err)
+}
+
+// eventColumns are null where a row came without its event.
+type eventColumns struct {
+	id            uuid.NullUUID
+	version       sql.NullInt32
+	eventType     sql.NullString
+	schemaVersion sql.NullInt32
+	data          []byte
+	recordedAt    sql.NullTime
+}
+
+func newItem(t *target, k key, stream string, e *eventColumns) *item {
+	it := &item{key: k, lane: stream}
+	if !t.ordered {
+		it.lane = strconv.FormatUint(k.transactionID, 10) + "/" + strconv.FormatInt(k.position, 10) // a lane of its own
+	}
+	it.occurrence.Recorded = domain.Recorded{
+		Position: k.position, TransactionID: k.transactionID, Workspace: t.workspace, ID: e.id.UUID, Version: int(e.version.Int32),
+		Type: e.eventType.String, SchemaVersion: int(e.schemaVersion.Int32), Data: e.data, RecordedAt: e.recordedAt.Time.UTC(),
+	}
+	it.occurrence.Stream, it.fault = domain.ParseStreamID(stream)
+	return it
+}

@@ -1,0 +1,172 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	watermillsql "github.com/ThreeDotsLabs/watermill-sql/v4/pkg/sql"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
+	"github.com/waybill-dev/waybill/internal/pgerr"
+	"github.com/waybill-dev/waybill/outbox/delivery"
+)
+
+// fanOut makes deliveries of events: one for each webhook that an event is for. It is the handler of a watermill-sql subscription to
+// the log, and the subscription's BackoffManager, which is asked after every look at the log and may wait there.
+type fanOut struct {
+	ctx  context.Context // of the run; ends waiting
+	log  *slog.Logger
+	poll time.Duration
+	wake chan struct{}
+	made func(webhooks []int64) // called with those that deliveries were committed for
+
+	// Set by the handler before it acknowledges, read by HandleError after.
+	webhooks []int64
+	failure  error
+
+	idle time.Duration // how long the last wait was for
+
+	// For tests, which crash us here: between the deliveries and the checkpoint.
+	beforeAck func()
+}
+
+// topic is needed by watermill-sql; the schema adapter knows the table.
+const topic = "events"
+
+// run subscribes to the log and fans out until ctx ends.
+func (f *fanOut) run(ctx context.Context, db *sql.DB, batchSize int) (wait func(), err error) {
+	f.ctx = ctx
+	// A message that is not acknowledged in time, or while the subscriber closes, would be committed without its checkpoint. So
+	// there is no deadline, and the subscription is ended through its context, which ends the transaction with it.
+	noDeadline := time.Duration(0)
+	subscriber, err := watermillsql.NewSubscriber(watermillsql.BeginnerFromStdSQL(db), watermillsql.SubscriberConfig{
+		ConsumerGroup:  delivery.Consumer,
+		SchemaAdapter:  LogSchema{BatchSize: batchSize},
+		OffsetsAdapter: Checkpoints{},
+		BackoffManager: f,
+		AckDeadline:    &noDeadline,
+	}, watermill.NewSlogLoggerWithLevelMapping(f.log, map[slog.Level]slog.Level{
+		slog.LevelInfo: slog.LevelDebug, slog.LevelError: slog.LevelDebug, // HandleError reports errors
+	}))
+	if err != nil {
+		return nil, err
+	}
+	messages, err := subscriber.Subscribe(ctx, topic)
+	if err != nil {
+		return nil, pgerr.Wrap("subscribe to the log", err)
+	}
+	return func() {
+		for m := range messages { // until the subscription has ended
+			f.handle(m)
+		}
+		subscriber.Close()
+	}, nil
+}
+
+// fanOutRange makes the deliveries of a range of events, and returns the webhooks that they are for. A webhook is told of what its
+// snapshot could not see when it was made.
+const fanOutRange = `
+WITH made AS (
+	INSERT INTO deliveries (webhook, transaction_id, position, stream)
+	SELECT w.number, e.transaction_id, e.position, e.stream
+	FROM events e JOIN webhooks w ON w.workspace = e.workspace
+	WHERE (e.transaction_id, e.position) > ($1::xid8, $2::bigint) AND (e.transaction_id, e.position) <= ($3::xid8, $4::bigint)
+		AND w.active AND w.deleted_at IS NULL
+		AND (cardinality(w.types) = 0 OR e.type = ANY (w.types))
+		AND NOT pg_visible_in_snapshot(e.transaction_id, w.since)
+	ORDER BY w.number, e.transaction_id, e.position
+	RETURNING webhook
+)
+SELECT DISTINCT webhook FROM made`
+
+// handle fans a range out, in the transaction that will move the checkpoint. If it fails it rolls that transaction back and
+// acknowledges all the same: the subscriber finds its transaction gone, and begins anew. Had it refused the message, it would get it
+// again and again within the same failed transaction.
+func (f *fanOut) handle(m *message.Message) {
+	defer m.Ack()
+	f.webhooks, f.failure = nil, nil
+	tx, ok := watermillsql.TxFromContext(m.Context())
+	if !ok {
+		f.failure = errors.New("the message came without its transaction")
+		return
+	}
+	webhooks, err := insertDeliveries(m, tx.(*watermillsql.StdSQLTx).Tx)
+	if err != nil {
+		f.failure = err
+		tx.Rollback()
+		return
+	}
+	f.webhooks = webhooks
+	if f.beforeAck != nil {
+		f.beforeAck()
+	}
+}
+
+func insertDeliveries(m *message.Message, tx *sql.Tx) (webhooks []int64, err error) {
+	r, err := RangeOf(m)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.QueryContext(m.Context(), fanOutRange, r.After.TransactionID, r.After.Position, r.UpTo.TransactionID, r.UpTo.Position)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var webhook int64
+		if err := rows.Scan(&webhook); err != nil {
+			return nil, err
+		}
+		webhooks = append(webhooks, webhook)
+	}
+	return webhooks, rows.Err()
+}
+
+// firstWait is how soon to look again where nothing was found. What woke us may just have been too young to be read: its transaction
+// was not the oldest. So the first waits are short, and grow up to the interval for polling.
+const firstWait = 2 * time.Millisecond
+
+// HandleError is called when a look at the log is over: with everything committed, if err is nil. It waits until it is time for the
+// next one.
+func (f *fanOut) HandleError(_ watermill.LoggerAdapter, nothing bool, err error) time.Duration {
+	webhooks, failure := f.webhooks, f.failure
+	f.webhooks, f.failure = nil, nil
+	if failure != nil {
+		err = failure
+	}
+	switch {
+	case f.ctx.Err() != nil:
+		return 0
+	case err != nil && pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) != nil:
+		return 0 // another process was faster
+	case err != nil:
+		f.log.Warn("reading the log failed", "error", pgerr.Wrap("read the log", err))
+		f.idle = min(max(2*f.idle, 10*firstWait), time.Second)
+		f.wait(nil)
+	case nothing:
+		f.idle = min(max(2*f.idle, firstWait), f.poll)
+		f.wait(f.wake)
+	default:
+		f.idle = 0
+		f.made(webhooks)
+	}
+	return 0
+}
+
+// wait waits as long as f.idle says, or until it is woken or the run ends.
+func (f *fanOut) wait(wake <-chan struct{}) {
+	timer := time.NewTimer(f.idle)
+	defer timer.Stop()
+	select {
+	case <-f.ctx.Done():
+	case <-wake:
+		f.idle = 0
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,159 @@
+// Package profile describes how the log is told to the outside: under which names, in which shape, how signed, and how patiently.
+//
+// A [Profile] is data and a few pure functions. The relay knows profiles only through this type; each profile has a file of its own.
+package profile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/waybill-dev/waybill/domain"
+)
+
+// Profile is one way of telling subscribers about events.
+type Profile struct {
+	Name string // as webhooks name it, such as "native"
+
+	// Events lists what can be subscribed to, sorted by name. Where All is true, a webhook may name no event and gets every one,
+	// those included that a later version of the program adds.
+	Events []Event
+	All    bool
+
+	// Render gives the message for an occurrence. The same occurrence gives the same bytes, whenever and wherever it is rendered.
+	// It returns [ErrNothingToSay] where the occurrence, looked at closely, is none of the profile's events.
+	Render func(Occurrence) (Message, error)
+	// Signer prepares the headers of a webhook with these secrets, the one to be named first being first. It returns an error
+	// where a secret has not the form that the profile needs.
+	Signer func(secrets []string) (Sign, error)
+
+	Success func(status int) bool // whether a response with this status code ends the delivery well
+	GivesUp func(status int) bool // whether a response with this status code ends it for good, without further attempts
+	Timeout time.Duration         // for one attempt, from the dial to the last byte of the response
+	Retries []time.Duration       // before each retry, the longest pause; the pause is drawn evenly from zero to it ("full jitter")
+}
+
+// Event is something that can be subscribed to.
+type Event struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Types       []string `json:"-"` // the log's event types that it stands for
+}
+
+// Occurrence is an event of the log, with the aggregate around it.
+type Occurrence struct {
+	domain.Recorded
+	Event      domain.Event // decoded, in its present schema version
+	Before     domain.State // what was true just before the event
+	After      domain.State // and just after
+	Subscribed []string     // the public names that the webhook asked for; empty means all
+}
+
+// Message is what a receiver gets.
+type Message struct {
+	ID    string // the same for every attempt
+	Event string // the public name
+	Body  []byte
+}
+
+// Sign sets the headers of one attempt to send a message. It is safe for concurrent use.
+type Sign func(header http.Header, m Message, at time.Time)
+
+// ErrNothingToSay says that an occurrence is none of a profile's events. The delivery then ends without an attempt.
+var ErrNothingToSay = errors.New("the profile has no message for this event")
+
+// UnknownEventError says that a profile has no event of that name.
+type UnknownEventError struct {
+	Profile string
+	Event   string // empty where the profile wants at least one to be named
+}
+
+func (e *UnknownEventError) Error() string {
+	if e.Event == "" {
+		return fmt.Sprintf("profile %s needs at least one event", e.Profile)
+	}
+	return fmt.Sprintf("profile %s has no event %q", e.Profile, e.Event)
+}
+
+// Types translates the public names that a webhook asks for into the log's event types; nil stands for all. It returns an
+// [*UnknownEventError] for a name that the profile does not have.
+func (p *Profile) Types(names []string) ([]string, error) {
+	if len(names) == 0 && p.All {
+		return nil, nil
+	}
+	if len(names) == 0 {
+		return nil, &UnknownEventError{Profile: p.Name}
+	}
+	var types []string
+	for _, name := range names {
+		i := slices.IndexFunc(p.Events, func(e Event) bool { return e.Name == name })
+		if i < 0 {
+			return nil, &UnknownEventError{Profile: p.Name, Event: name}
+		}
+		types = append(types, p.Events[i].Types...)
+	}
+	sort.Strings(types)
+	return slices.Compact(types), nil
+}
+
+// Set is the profiles that a program knows, by name.
+type Set map[string]*Profile
+
+// NewSet panics if two profiles share a name, which is a mistake in the program and not in its input.
+func NewSet(profiles ...*Profile) Set {
+	set := Set{}
+	for _, p := range profiles {
+		if set[p.Name] != nil {
+			panic("profile: two profiles are named " + p.Name)
+		}
+		set[p.Name] = p
+	}
+	return set
+}
+
+// Names lists the profiles, sorted.
+func (s Set) Names() []string {
+	names := make([]string, 0, len(s))
+	for name := range s {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// successful is the usual answer to what counts as success.
+func successful(status int) bool { return status >= 200 && status <= 299 }
+
+// gone is the usual answer to what ends a delivery for good.
+func gone(status int) bool { return status == http.StatusGone }
+
+// field appends a name and a JSON value, which is compact already, to an object under construction.
+func field(b []byte, name string, value json.RawMessage) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	b = append(b, '"')
+	b = append(b, name...)
+	b = append(b, '"', ':')
+	return append(b, value...)
+}
+
+// text appends a name and a string, likewise.
+func text(b []byte, name, value string) []byte {
+	quoted, _ := json.Marshal(value) // a string can always be marshalled
+	return field(b, name, quoted)
+}
+
+// lowerCamel makes the name of an aggregate, such as "stock_item", the name of a JSON field, such as "stockItem".
+func lowerCamel(name string) string {
+	words := strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '-' || r == '.' })
+	for i := range words[1:] {
+		words[i+1] = strings.ToUpper(words[i+1][:1]) + words[i+1][1:]
+	}
+	return strings.Join(words, "")
+}
