@@ -86,5 +86,43 @@ CREATE TABLE attempts (
     PRIMARY KEY (webhook, transaction_id, position, number)
 );
 
+-- The relay's reads that walk along an index and stop after a few rows. On a table that has grown since it was last analysed the planner
+-- would rather fetch and sort the whole backlog, at every read; so these functions leave it no choice.
+
+-- The events of the log behind one place, up to and including another.
+-- +goose StatementBegin
+CREATE FUNCTION next_events(after_transaction xid8, after_position bigint, upto_transaction xid8, upto_position bigint, at_most integer)
+RETURNS TABLE (transaction_id xid8, "position" bigint, workspace text, stream text, type text)
+LANGUAGE sql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+    SELECT e.transaction_id, e.position, e.workspace, e.stream, e.type FROM events e
+    WHERE (e.transaction_id, e.position) > (after_transaction, after_position)
+        AND (e.transaction_id, e.position) <= (upto_transaction, upto_position)
+    ORDER BY e.transaction_id, e.position LIMIT at_most
+$$;
+-- +goose StatementEnd
+
+-- A webhook's deliveries behind one place in the log, whatever their state.
+-- +goose StatementBegin
+CREATE FUNCTION next_deliveries(of_webhook bigint, after_transaction xid8, after_position bigint, at_most integer)
+RETURNS TABLE (transaction_id xid8, "position" bigint, stream text, state text)
+LANGUAGE sql STABLE ROWS 10 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+    SELECT d.transaction_id, d.position, d.stream, d.state FROM deliveries d
+    WHERE d.webhook = of_webhook AND (d.transaction_id, d.position) > (after_transaction, after_position)
+    ORDER BY d.webhook, d.transaction_id, d.position LIMIT at_most
+$$;
+-- +goose StatementEnd
+
+-- A webhook's retries in the order in which they are due.
+-- +goose StatementBegin
+CREATE FUNCTION next_retries(of_webhook bigint, at_most integer)
+RETURNS TABLE (transaction_id xid8, "position" bigint, stream text, attempts integer, due_at timestamptz)
+LANGUAGE sql STABLE ROWS 10 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+    SELECT d.transaction_id, d.position, d.stream, d.attempts, d.due_at FROM deliveries d
+    WHERE d.webhook = of_webhook AND d.state = 'retry'
+    ORDER BY d.webhook, d.due_at LIMIT at_most
+$$;
+-- +goose StatementEnd
+
 -- +goose Down
+DROP FUNCTION next_retries, next_deliveries, next_events;
 DROP TABLE attempts, deliveries, leases, relays, webhooks, checkpoints;

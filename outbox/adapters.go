@@ -51,7 +51,8 @@ func RangeOf(m *message.Message) (r Range, err error) {
 const nextOffset = `SELECT c.transaction_id, c.position FROM checkpoints c WHERE c.consumer = $1`
 
 // selectRange returns a consumer's checkpoint and the last of the events that come next, or no row. Only events whose transaction is
-// older than every running one are read: nothing can appear among them any more, however late it commits.
+// older than every running one are read, so those before the first position of the oldest: nothing can appear among them any more,
+// however late it commits.
 //
 // The lock is tried for only where there is something to do. Its holder may just have moved the checkpoint while our snapshot still
 // shows the old one; then acknowledging fails, because the row was updated after the snapshot (repeatable read), and all is rolled back.
@@ -59,10 +60,8 @@ const selectRange = `
 WITH checkpoint AS MATERIALIZED (
 	` + nextOffset + `
 ), batch AS MATERIALIZED (
-	SELECT e.transaction_id, e.position FROM events e
-	WHERE (e.transaction_id, e.position) > ((SELECT transaction_id FROM checkpoint), (SELECT position FROM checkpoint))
-		AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-	ORDER BY e.transaction_id, e.position LIMIT $2
+	SELECT e.transaction_id, e.position FROM checkpoint c CROSS JOIN LATERAL
+		next_events(c.transaction_id, c.position, pg_snapshot_xmin(pg_current_snapshot()), 0, $2) e
 ), last AS MATERIALIZED (
 	SELECT b.transaction_id, b.position FROM batch b ORDER BY b.transaction_id DESC, b.position DESC LIMIT 1
 )

@@ -75,9 +75,8 @@ const fanOutRange = `
 WITH made AS (
 	INSERT INTO deliveries (webhook, transaction_id, position, stream)
 	SELECT w.number, e.transaction_id, e.position, e.stream
-	FROM events e JOIN webhooks w ON w.workspace = e.workspace
-	WHERE (e.transaction_id, e.position) > ($1::xid8, $2::bigint) AND (e.transaction_id, e.position) <= ($3::xid8, $4::bigint)
-		AND w.active AND w.deleted_at IS NULL
+	FROM next_events($1, $2, $3, $4, NULL) e JOIN webhooks w ON w.workspace = e.workspace
+	WHERE w.active AND w.deleted_at IS NULL
 		AND (cardinality(w.types) = 0 OR e.type = ANY (w.types))
 		AND NOT pg_visible_in_snapshot(e.transaction_id, w.since)
 	ORDER BY w.number, e.transaction_id, e.position

@@ -120,7 +120,6 @@ type session struct {
 	*database
 	engine    *waybill.Engine
 	workspace *waybill.Workspace
-	config    waybill.Config
 }
 
 // secrets says whether a command has to read or write webhooks' secrets, for which it needs the master key.
@@ -167,11 +166,12 @@ func (p *program) open(ctx context.Context, need secrets) (_ *session, err error
 	if config.AllowTargets == nil && db.cluster != nil {
 		config.AllowTargets = loopback // a private database is for development, where receivers run next door
 	}
+	config.AllowHTTP = len(config.AllowTargets) > 0 // whoever lets webhooks into private networks has no certificates there
 	engine, err := waybill.New(db.DB, config)
 	if err != nil {
 		return nil, err
 	}
-	return &session{database: db, engine: engine, workspace: engine.Workspace(p.workspace), config: config}, nil
+	return &session{database: db, engine: engine, workspace: engine.Workspace(p.workspace)}, nil
 }
 
 // use runs a command's work in a session.

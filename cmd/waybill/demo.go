@@ -68,11 +68,7 @@ func (p *program) demo(ctx context.Context, s *session) (err error) {
 	}
 	defer d.receiver.close()
 
-	webhooks, err := s.webhooks()
-	if err != nil {
-		return err
-	}
-	hook, secret, err := webhooks.Create(ctx, p.workspace, webhook.New{Name: "demo receiver", URL: d.receiver.url})
+	hook, secret, err := s.workspace.CreateWebhook(ctx, webhook.New{Name: "demo receiver", URL: d.receiver.url})
 	if err != nil {
 		return err
 	}
@@ -83,7 +79,7 @@ func (p *program) demo(ctx context.Context, s *session) (err error) {
 
 	err = s.whileRelaying(ctx, func(ctx context.Context) error { return d.live(ctx, scripts) })
 	// Once the relay has stopped, its webhook is gone and the receiver has answered what it got, nothing can be repeated any more.
-	cleanup := errors.Join(webhooks.Delete(context.WithoutCancel(ctx), p.workspace, hook.ID), d.receiver.close())
+	cleanup := errors.Join(s.workspace.DeleteWebhook(context.WithoutCancel(ctx), hook.ID), d.receiver.close())
 	if err = cmp.Or(err, cleanup); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (p *program) serve(ctx context.Context, relay, web bool) error {
 		defer cancel()
 		var parts []func(context.Context) error
 		if relay {
-			r, err := s.relay()
+			r, err := s.engine.Relay()
 			if err != nil {
 				return err
 			}

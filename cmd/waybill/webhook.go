@@ -47,11 +47,7 @@ func (p *program) webhookCreateCommand() *cobra.Command {
 			}
 			n.Secret = webhook.Secret(secret)
 			return p.use(c.Context(), withSecrets, func(s *session) error {
-				store, err := s.webhooks()
-				if err != nil {
-					return err
-				}
-				made, secret, err := store.Create(c.Context(), p.workspace, n)
+				made, secret, err := s.workspace.CreateWebhook(c.Context(), n)
 				if err != nil {
 					return refusedWebhook(err)
 				}
@@ -107,17 +103,13 @@ func (p *program) webhookListCommand() *cobra.Command {
 		Args:  noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.use(c.Context(), withSecrets, func(s *session) error {
-				store, err := s.webhooks()
-				if err != nil {
-					return err
-				}
 				list := []webhook.Webhook{}
 				for cursor, more := "", true; more; more = cursor != "" {
-					var page []webhook.Webhook
-					if page, cursor, err = store.List(c.Context(), p.workspace, cursor, 0); err != nil {
+					page, next, err := s.workspace.Webhooks(c.Context(), cursor, 0)
+					if err != nil {
 						return err
 					}
-					list = append(list, page...)
+					list, cursor = append(list, page...), next
 				}
 				return p.printWebhooks(list)
 			})
@@ -159,11 +151,7 @@ func (p *program) webhookDeleteCommand() *cobra.Command {
 				return err
 			}
 			return p.use(c.Context(), withSecrets, func(s *session) error {
-				store, err := s.webhooks()
-				if err != nil {
-					return err
-				}
-				if err := store.Delete(c.Context(), p.workspace, args[0]); err != nil {
+				if err := s.workspace.DeleteWebhook(c.Context(), args[0]); err != nil {
 					return err
 				}
 				if p.json() {

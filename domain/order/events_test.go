@@ -144,7 +144,7 @@ func TestSamplesSetEveryField(t *testing.T) {
 	}
 }
 
-// Every event, on every order that the model check has a fixture for, leaves the order before as it was, and gives one that stays as
+// Every event, on an order with a shipment in every status, leaves the order before as it was, and gives one that stays as
 // it is when the order before goes another way.
 func TestEvolveNeverChangesWhatWasBefore(t *testing.T) {
 	var orders []Order

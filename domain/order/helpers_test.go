@@ -94,8 +94,8 @@ func invalid(t testing.TB, o Order, c domain.Command, fields ...string) {
 	var got []string
 	for _, f := range wrong.Fields {
 		got = append(got, f.Field)
-		if f.Message == "" {
-			t.Errorf("%s: nothing is said of %s", c.CommandName(), f.Field)
+		if f.Message == "" || len(f.Message) > 400 {
+			t.Errorf("%s: %d bytes are said of %s", c.CommandName(), len(f.Message), f.Field)
 		}
 	}
 	if !slices.Equal(got, fields) || wrong.Command != c.CommandName() {

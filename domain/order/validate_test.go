@@ -52,6 +52,7 @@ func TestInvalidCommands(t *testing.T) {
 		{with(func(c *Create) { c.Currency = "usd" }), []string{"currency"}},
 		{with(func(c *Create) { c.Currency = "" }), []string{"currency"}},
 		{with(func(c *Create) { c.Currency = "USDT" }), []string{"currency"}},
+		{with(func(c *Create) { c.Currency = strings.Repeat("é", 1<<20) }), []string{"currency"}},
 
 		{with(func(c *Create) { c.Number = strings.Repeat("é", MaxText) }), nil},
 		{with(func(c *Create) { c.Number = long }), []string{"number"}},

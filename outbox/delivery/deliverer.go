@@ -135,7 +135,7 @@ func New(config Config) (*Deliverer, error) {
 		config.Logger = slog.Default()
 	}
 	if config.Transport == nil {
-		config.Transport = newTransport(config.AllowTargets, config.SendersPerWebhook, config.Senders)
+		config.Transport = NewTransport(config.AllowTargets, config.Limits)
 	}
 	if config.Pause == nil {
 		config.Pause = func(longest time.Duration) time.Duration { return rand.N(longest + 1) }

@@ -17,14 +17,13 @@ import (
 // by an earlier one of their stream, and the last row, to move the cursor to.
 const readPage = `
 WITH page AS MATERIALIZED (
-	SELECT d.transaction_id, d.position, d.stream, d.state FROM deliveries d
-	WHERE d.webhook = $1 AND (d.transaction_id, d.position) > ($2::xid8, $3::bigint)
-	ORDER BY d.transaction_id, d.position LIMIT $4
+	SELECT d.transaction_id, d.position, d.stream, d.state FROM next_deliveries($1, $2, $3, $4) d
 ), judged AS MATERIALIZED (
 	SELECT p.transaction_id, p.position, p.stream,
 		p.state = 'ready' OR p.state = 'blocked' AND NOT $5::boolean AS wanted,
-		p.state = 'ready' AND $5::boolean AND EXISTS (SELECT FROM deliveries h
-			WHERE h.webhook = $1 AND h.stream = p.stream AND h.state <> 'ready'
+		p.state = 'ready' AND $5::boolean
+			AND (SELECT EXISTS (SELECT FROM deliveries h WHERE h.webhook = $1 AND h.state <> 'ready')) -- asked once, and mostly not so
+			AND EXISTS (SELECT FROM deliveries h WHERE h.webhook = $1 AND h.stream = p.stream AND h.state <> 'ready'
 				AND (h.transaction_id, h.position) < (p.transaction_id, p.position)) AS held
 	FROM page p
 )
@@ -39,8 +38,7 @@ ORDER BY j.transaction_id, j.position`
 // readDue reads the retries that are due, and behind them those that come next, without their events, to know when to look again.
 const readDue = `
 WITH page AS MATERIALIZED (
-	SELECT d.transaction_id, d.position, d.stream, d.attempts, d.due_at FROM deliveries d
-	WHERE d.webhook = $1 AND d.state = 'retry' ORDER BY d.due_at LIMIT $3
+	SELECT d.transaction_id, d.position, d.stream, d.attempts, d.due_at FROM next_retries($1, $3) d
 )
 SELECT p.transaction_id, p.position, p.stream, p.attempts, p.due_at,
 	e.id, e.version, e.type, e.schema_version, e.data, e.recorded_at

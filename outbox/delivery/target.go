@@ -75,7 +75,7 @@ func checkTarget(address netip.Addr, allowed []netip.Prefix) error {
 	return nil
 }
 
-// newTransport returns the transport for all webhooks. It connects to nobody whom checkTarget refuses, whatever a name resolves to at
+// NewTransport returns the transport for all webhooks, the default of [Config.Transport]. It connects to nobody whom checkTarget refuses, whatever a name resolves to at
 // that moment, and to nobody on behalf of somebody: no proxy.
 //
 // HTTP/2 is off: then a connection carries one request at a time, and it is plain what became of each.
@@ -83,7 +83,8 @@ func checkTarget(address netip.Addr, allowed []netip.Prefix) error {
 // The transport itself repeats a request only where a kept connection turned out to be closed before a single byte was written
 // (net/http, persistConn.shouldRetryRequest): our requests are POST, have GetBody, and no Idempotency-Key. Such a request has reached
 // nobody, so that is the same attempt.
-func newTransport(allowed []netip.Prefix, perHost, senders int) *http.Transport {
+func NewTransport(allowed []netip.Prefix, limits Limits) *http.Transport {
+	limits = limits.withDefaults()
 	dialer := &net.Dialer{
 		Timeout:   10 * time.Second,
 		KeepAlive: 30 * time.Second,
@@ -100,10 +101,10 @@ func newTransport(allowed []netip.Prefix, perHost, senders int) *http.Transport 
 	return &http.Transport{
 		DialContext:         dialer.DialContext,
 		Protocols:           protocols,
-		DisableCompression:  true,    // what is read is bounded by what came over the wire
-		MaxIdleConnsPerHost: perHost, // to a receiver under load no connection is made twice
+		DisableCompression:  true,                     // what is read is bounded by what came over the wire
+		MaxIdleConnsPerHost: limits.SendersPerWebhook, // to a receiver under load no connection is made twice
 		// Senders bound the connections already. A tighter bound here would let one slow webhook keep others at the same host waiting.
-		MaxConnsPerHost:        senders + perHost,
+		MaxConnsPerHost:        limits.Senders + limits.SendersPerWebhook,
 		IdleConnTimeout:        30 * time.Second,
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,

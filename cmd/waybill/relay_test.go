@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-dev/waybill/internal/pgtest"
+)
+
+func signed(key []byte, id, timestamp, body string) string {
+	mac := hmac.New(sha256.New, key)
+	io.WriteString(mac, id+"."+timestamp+"."+body)
+	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// environment is what run gets, with output that nobody reads.
+func (c cli) environment() environment {
+	return environment{
+		stdin: strings.NewReader(c.stdin), stdout: io.Discard, stderr: io.Discard,
+		getenv: func(name string) string { return c.env[name] }, now: c.now, dir: c.dir,
+	}
+}
+
+// running is a command that runs until it is stopped.
+type running struct {
+	lines  chan string // its stdout, line by line
+	stderr *strings.Builder
+	stop   func() int // ends it and returns its exit status
+}
+
+func (c cli) start(t *testing.T, args ...string) running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	env := c.environment()
+	r := running{lines: make(chan string, 100), stderr: &strings.Builder{}}
+	env.stdout = writerFunc(func(b []byte) (int, error) {
+		r.lines <- string(b)
+		return len(b), nil
+	})
+	env.stderr = r.stderr
+	status := make(chan int, 1)
+	go func() { status <- run(ctx, args, env) }()
+	r.stop = func() int {
+		cancel()
+		return <-status
+	}
+	return r
+}
+
+// What became of deliveries: taken, refused for now, refused for good, and held back.
+func TestGoldenDeliveries(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	c := on(db.DSN)
+	c.now = time.Now
+	answered := make(chan struct{}, 100)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status := map[string]int{"/takes": 202, "/fails": 503, "/gone": 410}[r.URL.Path]
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(status)
+		io.WriteString(w, "I am\x1b[31m "+r.URL.Path)
+		answered <- struct{}{}
+	}))
+	defer receiver.Close()
+	for _, name := range []string{"takes", "fails", "gone"} {
+		r := c.run(t, "webhook", "create", "--name", name, "--url", receiver.URL+"/"+name, "--events", "order.freed,order.fulfillment_not_required")
+		if r.status != exitOK {
+			t.Fatal(r.stderr)
+		}
+	}
+	live(t, db)
+
+	relay := c.start(t, "relay")
+	for range 2 + 1 + 2 { // what comes behind the failed one of an order waits for it
+		select {
+		case <-answered:
+		case <-time.After(time.Minute):
+			t.Fatal("the relay does not deliver")
+		}
+	}
+	if status := relay.stop(); status != exitOK || relay.stderr.String() != "" {
+		t.Errorf("relay: exit status %d, stderr %q", status, relay.stderr)
+	}
+
+	id := func(webhook, event string) (id string) {
+		const query = `SELECT w.id || '/' || e.id FROM webhooks w, events e WHERE w.name = $1 AND e.type = $2`
+		if err := db.QueryRow(query, webhook, event).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	for name, id := range map[string]string{
+		"delivery-show-delivered":   id("takes", "order.freed"),
+		"delivery-show-retrying":    id("fails", "order.freed"),
+		"delivery-show-given-up":    id("gone", "order.freed"),
+		"delivery-show-not-for-you": id("takes", "order.placed"),
+	} {
+		for _, format := range []string{"text", "json"} {
+			args := []string{"delivery", "show", id, "-o", format}
+			r := c.run(t, args...)
+			for _, s := range []struct{ pattern, with string }{
+				{times.String() + " UTC", "<time>"},
+				{times.String() + ` +[0-9]+ ms`, "<started>     <took>"},
+				{`"durationMs": [0-9]+`, `"durationMs": <ms>`},
+				{`("(?:nextAttemptAt|startedAt)": )"[^"]+"`, `${1}"<time>"`},
+			} {
+				r.stdout = regexp.MustCompile(s.pattern).ReplaceAllString(r.stdout, s.with)
+			}
+			r.stdout = strings.ReplaceAll(r.stdout, "took     outcome", "took  outcome")
+			r.golden(t, name+"-"+format, args...)
+		}
+	}
+	// Whether the relay has noticed already that this one has to wait is a matter of moments.
+	heldBack := regexp.MustCompile(`^order.fulfillment_not_required   (blocked|pending)\n(.+\n)+\n  not tried yet\n$`)
+	if r := c.run(t, "delivery", "show", id("fails", "order.fulfillment_not_required")); !heldBack.MatchString(r.stdout) {
+		t.Errorf("held back: %s%s", r.stdout, r.stderr)
+	}
+}
+
+// serve answers while it runs, says when it is not ready, and stops in good order.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	c := on(db.DSN)
+	c.now = time.Now
+	c.env["WAYBILL_ADDR"] = "127.0.0.1:0"
+	serving := c.start(t, "serve")
+	var url string
+	for url == "" {
+		select {
+		case line := <-serving.lines:
+			if found := regexp.MustCompile(`http://[0-9.:]+`).FindString(line); found != "" {
+				url = found
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("serve does not start: %s", serving.stderr)
+		}
+	}
+	get := func(path string) string {
+		t.Helper()
+		response, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%d %s", response.StatusCode, strings.TrimSpace(string(body)))
+	}
+	if got, want := get("/healthz"), `200 {"data":{"status":"ok"},"error":null}`; got != want {
+		t.Errorf("/healthz: %s", got)
+	}
+	if got, want := get("/readyz"), `200 {"data":{"status":"ready"},"error":null}`; got != want {
+		t.Errorf("/readyz: %s", got)
+	}
+	if _, err := db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`); err != nil {
+		t.Fatal(err)
+	}
+	if got := get("/readyz"); !strings.HasPrefix(got, `503 {"data":null,"error":{"code":"not_ready"`) {
+		t.Errorf("/readyz with a newer schema: %s", got)
+	}
+	if _, err := db.Exec(`DELETE FROM goose_db_version WHERE version_id = 99999`); err != nil {
+		t.Fatal(err)
+	}
+
+	// A second one cannot have the address, and says so.
+	second := on(db.DSN)
+	second.env["WAYBILL_ADDR"] = strings.TrimPrefix(url, "http://")
+	if r := second.run(t, "serve"); r.status != exitFailed || !strings.Contains(r.stderr, "WAYBILL_ADDR chooses another address") {
+		t.Errorf("a second one: exit status %d, stderr %q", r.status, r.stderr)
+	}
+
+	if status := serving.stop(); status != exitOK || serving.stderr.String() != "" {
+		t.Errorf("exit status %d, stderr %q", status, serving.stderr)
+	}
+	if connection, err := net.DialTimeout("tcp", strings.TrimPrefix(url, "http://"), time.Second); err == nil {
+		connection.Close()
+		t.Error("it still listens")
+	}
+}
