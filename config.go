@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/order"
 )
@@ -43,6 +45,10 @@ type Config struct {
 	// Now is the clock.
 	// Defaults to time.Now.
 	Now func() time.Time
+
+	// Metrics, where given, gets the engine's Prometheus metrics registered; their names begin with waybill_.
+	// Defaults to none.
+	Metrics prometheus.Registerer
 
 	// Logger receives what an operator should know.
 	// Defaults to discarding everything.

@@ -52,6 +52,11 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 	if config.CacheSize > 0 {
 		e.cache, _ = lru.New[cacheKey, entry](config.CacheSize) // fails only for sizes below one
 	}
+	if config.Metrics != nil {
+		if err := config.Metrics.Register(e.store.Metrics()); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
 	e.defaultWorkspace = e.Workspace(DefaultWorkspace)
 	return e, nil
 }

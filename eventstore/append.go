@@ -63,6 +63,9 @@ func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error
 	if tx != nil {
 		statement = tx.StmtContext(ctx, statement)
 	}
+	began := time.Now()
+	defer func() { s.metrics.Seconds.Observe(time.Since(began).Seconds()) }()
+	s.metrics.GroupSize.Observe(float64(len(batches)))
 	rows, err := statement.QueryContext(ctx, layout(batches)...)
 	if err != nil {
 		return nil, pgerr.Wrap(describe(batches), err)
@@ -96,11 +99,14 @@ func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error
 		case len(b.Events) > 0 && positions[b.ID] == 0:
 			verdicts[i] = &ConflictError{Stream: b.Stream, Expected: b.After.Version, Actual: -1}
 		default:
+			s.metrics.Events.Add(float64(len(b.Events)))
 			for j := range b.Events {
 				b.Events[j].Position = positions[b.Events[j].ID]
 				b.Events[j].TransactionID = transactionID
 			}
+			continue
 		}
+		s.metrics.Conflicts.Inc()
 	}
 	return verdicts, nil
 }

@@ -11,8 +11,9 @@ import (
 
 // Store reads and appends events. It is safe for concurrent use and has nothing to close; the database is the caller's.
 type Store struct {
-	db    *sql.DB
-	group group
+	db      *sql.DB
+	group   group
+	metrics Metrics
 
 	checked     atomic.Bool // the schema is the one this program was written for
 	appendStmt  atomic.Pointer[sql.Stmt]
@@ -26,10 +27,13 @@ type Store struct {
 // New returns a store on db, which must be a lib/pq database. It does not touch the database yet: the first use checks that the
 // schema fits this program, and returns a [*migrations.PendingError] or [*migrations.NewerSchemaError] if not.
 func New(db *sql.DB) *Store {
-	s := &Store{db: db}
+	s := &Store{db: db, metrics: newMetrics()}
 	s.group.appendAll = s.appendAll
 	return s
 }
+
+// Metrics tells what the store does.
+func (s *Store) Metrics() Metrics { return s.metrics }
 
 // statement prepares a query once for all. Should two goroutines come first together, one's statement is dropped unused.
 func (s *Store) statement(ctx context.Context, slot *atomic.Pointer[sql.Stmt], query string) (*sql.Stmt, error) {
