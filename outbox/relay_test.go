@@ -35,7 +35,10 @@ func hasty(n int) func(*Config) {
 func TestStopLeavesNothingBehind(t *testing.T) {
 	k := newKit(t)
 	hangs := make(chan struct{})
+	var once sync.Once
+	letGo := func() { once.Do(func() { close(hangs) }) }
 	r := k.receiver(func(n int, _ *request) int { <-hangs; return 200 })
+	t.Cleanup(letGo) // before the receiver is closed, which waits
 	k.webhook(r)
 	k.appendMany(30, 2)
 	run := k.relay(func(c *Config) { c.Limits.StopGrace = time.Millisecond })
@@ -44,7 +47,7 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 		t.Errorf("a second Run returned %v", err)
 	}
 	run.stop()
-	close(hangs)
+	letGo()
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	for _, stack := range strings.Split(string(stacks), "\n\n") {
@@ -254,7 +257,8 @@ func TestRetriesFollowTheScheduleAndEnd(t *testing.T) {
 func TestGoneEndsAtOnceAndRetryAfterIsHonoured(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	r := k.receiver(ok)
+	r.handle(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/gone" {
 			w.WriteHeader(http.StatusGone)
 			return
@@ -262,8 +266,6 @@ func TestGoneEndsAtOnceAndRetryAfterIsHonoured(t *testing.T) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
-	r := k.receiver(ok)
-	r.Config.Handler = server
 	k.webhook(r, func(n *webhook.New) { n.Name = "gone"; n.URL += "/gone" })
 	k.webhook(r, func(n *webhook.New) { n.Name = "later" })
 	k.append("ord_1", 1)
@@ -278,7 +280,7 @@ func TestDeadReceiverCostsOnlyItself(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	hanging := k.receiver(nil)
-	hanging.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-hanging.ends })
+	hanging.handle(func(_ http.ResponseWriter, h *http.Request) { hanging.hang(h) })
 	refusing := k.receiver(ok)
 	good := k.receiver(ok)
 	for range 5 {
@@ -300,7 +302,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	k := newKit(t)
 	innocent := k.receiver(ok)
 	r := k.receiver(ok)
-	r.Config.Handler = http.RedirectHandler(innocent.URL, http.StatusTemporaryRedirect)
+	r.handle(http.RedirectHandler(innocent.URL, http.StatusTemporaryRedirect).ServeHTTP)
 	k.webhook(r)
 	k.append("ord_1", 1)
 	k.relay(hasty(0))
@@ -315,7 +317,7 @@ func TestStrangeAnswers(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	r := k.receiver(ok)
-	r.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, h *http.Request) {
+	r.handle(func(w http.ResponseWriter, h *http.Request) {
 		switch h.URL.Path {
 		case "/huge": // endless, as fast as it goes
 			for {
@@ -326,9 +328,9 @@ func TestStrangeAnswers(t *testing.T) {
 		case "/drip": // endless, as slow as it goes
 			w.Write([]byte("once"))
 			w.(http.Flusher).Flush()
-			<-h.Context().Done()
+			r.hang(h)
 		case "/hang":
-			<-h.Context().Done()
+			r.hang(h)
 		case "/binary":
 			w.Write([]byte("a\x00b\xff\xfec"))
 		case "/slam":
@@ -364,18 +366,14 @@ func TestStrangeAnswers(t *testing.T) {
 func TestDeletedWebhookStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	release := make(chan struct{})
 	r := k.receiver(nil)
 	cutOff := make(chan struct{}, 1000)
-	r.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, h *http.Request) {
+	r.handle(func(w http.ResponseWriter, h *http.Request) {
 		if r.add(&request{}) <= 3 {
 			return // delivered
 		}
-		select {
-		case <-h.Context().Done():
-			cutOff <- struct{}{}
-		case <-release:
-		}
+		r.hang(h)
+		cutOff <- struct{}{}
 	})
 	w := k.webhook(r)
 	k.appendMany(200, 1)
@@ -399,7 +397,6 @@ func TestDeletedWebhookStopsAtOnce(t *testing.T) {
 	if n := len(r.got()); n != sent {
 		t.Errorf("%d requests after the deletion", n-sent)
 	}
-	close(release)
 }
 
 // What cannot be rendered is a failed attempt of its own delivery, and nothing else.
