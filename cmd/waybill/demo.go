@@ -168,6 +168,9 @@ func (d *demo) event(ctx context.Context, s step, committed time.Time) error {
 	cancel()
 	switch {
 	case ctx.Err() != nil:
+		if !d.json() {
+			d.printf("\n") // what the error says gets a line of its own
+		}
 		return ctx.Err()
 	case !ok:
 		d.impatient = true

@@ -43,7 +43,7 @@ func (w *stickyWriter) Write(b []byte) (int, error) {
 // json says whether the user wants JSON.
 func (p *program) json() bool { return p.output.value == outputJSON }
 
-// printJSON prints a document in lines for people, or one line for each where there are many.
+// printJSON prints a document, indented.
 func (p *program) printJSON(document any) error {
 	encoder := json.NewEncoder(p.stdout)
 	encoder.SetEscapeHTML(false)

@@ -74,7 +74,7 @@ func TestGoldenDeliveries(t *testing.T) {
 	}))
 	defer receiver.Close()
 	for _, name := range []string{"takes", "fails", "gone"} {
-		r := c.run(t, "webhook", "create", "--name", name, "--url", receiver.URL+"/"+name, "--events", "order.freed,order.fulfillment_not_required")
+		r := c.run(t, "webhook", "create", "--name", name, "--url", receiver.URL+"/"+name, "--events", "order.partially_refunded,order.refunded")
 		if r.status != exitOK {
 			t.Fatal(r.stderr)
 		}
@@ -101,9 +101,9 @@ func TestGoldenDeliveries(t *testing.T) {
 		return id
 	}
 	for name, id := range map[string]string{
-		"delivery-show-delivered":   id("takes", "order.freed"),
-		"delivery-show-retrying":    id("fails", "order.freed"),
-		"delivery-show-given-up":    id("gone", "order.freed"),
+		"delivery-show-delivered":   id("takes", "order.partially_refunded"),
+		"delivery-show-retrying":    id("fails", "order.partially_refunded"),
+		"delivery-show-given-up":    id("gone", "order.partially_refunded"),
 		"delivery-show-not-for-you": id("takes", "order.placed"),
 	} {
 		for _, format := range []string{"text", "json"} {
@@ -122,8 +122,8 @@ func TestGoldenDeliveries(t *testing.T) {
 		}
 	}
 	// Whether the relay has noticed already that this one has to wait is a matter of moments.
-	heldBack := regexp.MustCompile(`^order.fulfillment_not_required   (blocked|pending)\n(.+\n)+\n  not tried yet\n$`)
-	if r := c.run(t, "delivery", "show", id("fails", "order.fulfillment_not_required")); !heldBack.MatchString(r.stdout) {
+	heldBack := regexp.MustCompile(`^order.refunded   (blocked|pending)\n(.+\n)+\n  not tried yet\n$`)
+	if r := c.run(t, "delivery", "show", id("fails", "order.refunded")); !heldBack.MatchString(r.stdout) {
 		t.Errorf("held back: %s%s", r.stdout, r.stderr)
 	}
 }
