@@ -65,11 +65,14 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 		return Result{}, err
 	}
 	defer done()
-	current, cached := w.engine.cached(r.cacheKey())
+	current, known := w.engine.cached(r.cacheKey())
+	if _, creates := command.(domain.Creator); creates && !known {
+		current, known = entry{state: r.aggregate.New()}, true // most likely there is none yet; the append will tell
+	}
 	fresh := false               // whether current was compared with the database in this round
 	tried := map[uuid.UUID]int{} // the batches that were sent off, and how many events they have
 	for round := 0; round < maxRounds; round++ {
-		if !cached && !fresh {
+		if !known && !fresh {
 			if current, _, err = r.refresh(ctx, nil, current); err != nil {
 				return Result{}, err
 			}
@@ -77,7 +80,7 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 		}
 		events, refusal := r.decide(current)
 		if (refusal != nil || len(events) == 0) && !fresh {
-			cached = false // what a state from memory refuses, the database may allow
+			known = false // what a state from memory refuses, the database may allow
 			continue
 		}
 		if refusal != nil {

@@ -120,7 +120,7 @@ func TestAnAppendIsOneRoundTrip(t *testing.T) {
 			t.Errorf("%s took %d round trips, want %d", name, got, want)
 		}
 	}
-	count("a command on an order that is not in memory", 2, func() { must(t)(engine.Execute(ctx, draft("ord_1"))) })
+	count("a command that makes an order", 1, func() { must(t)(engine.Execute(ctx, draft("ord_1"))) })
 	count("a command on one that is", 1, func() { must(t)(engine.Execute(ctx, order.Submit{OrderID: "ord_1"})) })
 	count("a command with two events and a key", 1, func() {
 		r := must(t)(engine.Execute(ctx, order.Authorize{OrderID: "ord_1", PaymentID: "pay_1", Amount: 1000, Currency: "USD"}, waybill.IdempotencyKey("k")))
@@ -128,6 +128,13 @@ func TestAnAppendIsOneRoundTrip(t *testing.T) {
 			t.Errorf("%d events", len(r.Events))
 		}
 	})
+	engine, err = waybill.New(w.DB, waybill.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t)(engine.Execute(ctx, draft("warm-up-2")))
+	must(t)(engine.Execute(ctx, order.Submit{OrderID: "warm-up-2"}))
+	count("a command on an order that is not in memory", 2, func() { must(t)(engine.Execute(ctx, order.Place{OrderID: "ord_1"})) })
 	count("reading an order that is in memory", 1, func() {
 		if _, err := engine.Order(ctx, "ord_1"); err != nil {
 			t.Error(err)

@@ -155,10 +155,7 @@ func (d *decision) create(c Create) error {
 	}
 	c.PlaceAt = utc(c.PlaceAt)
 	d.emit(Created(c)) // does not compile once the two differ, which is when the event needs a new schema version
-	if err := d.checkTotal(); err != nil {
-		return err
-	}
-	return d.settle()
+	return d.checkTotal()
 }
 
 func (d *decision) update(c Update) error {

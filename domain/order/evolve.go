@@ -142,7 +142,7 @@ func Evolve(o Order, event domain.Event, at time.Time) Order {
 func created(e Created, at time.Time) Order {
 	o := Order{
 		ID: e.OrderID, Number: e.Number, Currency: e.Currency,
-		Status: StatusDraft, PaymentStatus: PaymentStatusUnpaid, FulfillmentStatus: FulfillmentStatusUnfulfilled,
+		Status: StatusDraft, FulfillmentStatus: FulfillmentStatusUnfulfilled,
 		DelayedCapture: e.DelayedCapture, ShippingTotal: e.ShippingAmount,
 		Customer: present(e.Customer), Email: e.Email, Channel: e.Channel,
 		ShippingAddress: present(e.ShippingAddress), BillingAddress: present(e.BillingAddress),
@@ -152,7 +152,9 @@ func created(e Created, at time.Time) Order {
 		CartURL: e.CartURL, IPAddress: e.IPAddress, Metadata: metadata(e.Metadata),
 		PlaceAt: e.PlaceAt, CreatedAt: at, UpdatedAt: at,
 	}
-	return o.withTotals()
+	o = o.withTotals()
+	o.PaymentStatus = o.settledAs() // a free order is born free: that is no change of an order that exists
+	return o
 }
 
 func updated(o Order, e Updated, at time.Time) Order {

@@ -81,6 +81,9 @@ func Wrap(op string, err error) error {
 func classify(err error) (kind Kind, broken bool) {
 	refused := new(net.OpError)
 	if reported := pq.As(err); reported != nil {
+		if refusesWrites(reported) {
+			return ReadOnly, false
+		}
 		return kindOf(reported.Code), reported.Code == pqerror.CrashShutdown
 	}
 	switch {
@@ -90,6 +93,11 @@ func classify(err error) (kind Kind, broken bool) {
 		return Unavailable, true
 	}
 	return Internal, false
+}
+
+// refusesWrites recognizes how a standby refuses to begin the transactions that lib/pq begins, which say READ WRITE.
+func refusesWrites(e *pq.Error) bool {
+	return e.Code == pqerror.FeatureNotSupported && (e.Routine == "check_XactReadOnly" || e.Routine == "check_transaction_read_only")
 }
 
 func kindOf(code pqerror.Code) Kind {

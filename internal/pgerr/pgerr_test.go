@@ -22,6 +22,8 @@ func TestWrap(t *testing.T) {
 		unknown bool
 	}{
 		{&pq.Error{Code: pqerror.ReadOnlySQLTransaction}, ReadOnly, false},
+		{&pq.Error{Code: pqerror.FeatureNotSupported, Routine: "check_XactReadOnly"}, ReadOnly, false},
+		{&pq.Error{Code: pqerror.FeatureNotSupported}, Internal, false},
 		{&pq.Error{Code: pqerror.UndefinedTable}, Schema, false},
 		{&pq.Error{Code: pqerror.DiskFull}, Full, false},
 		{&pq.Error{Code: pqerror.TRDeadlockDetected}, Conflict, false},
