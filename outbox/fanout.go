@@ -26,9 +26,9 @@ type fanOut struct {
 	wake chan struct{}
 	made func(webhooks []int64) // called with those that deliveries were committed for
 
-	// Set by the handler before it acknowledges, read by HandleError after.
-	webhooks []int64
-	failure  error
+	// What the handler did, from before it acknowledges until HandleError takes it out. At the end of a run the subscriber does not wait
+	// for the handler, so it may stay here.
+	handled chan handled
 
 	idle time.Duration // how long the last wait was for
 
@@ -36,12 +36,17 @@ type fanOut struct {
 	beforeAck func()
 }
 
+type handled struct {
+	webhooks []int64 // that deliveries were made for
+	failure  error
+}
+
 // topic is needed by watermill-sql; the schema adapter knows the table.
 const topic = "events"
 
 // run subscribes to the log and fans out until ctx ends.
 func (f *fanOut) run(ctx context.Context, db *sql.DB, batchSize int) (wait func(), err error) {
-	f.ctx = ctx
+	f.ctx, f.handled = ctx, make(chan handled, 1)
 	// A message that is not acknowledged in time, or while the subscriber closes, would be committed without its checkpoint. So
 	// there is no deadline, and the subscription is ended through its context, which ends the transaction with it.
 	noDeadline := time.Duration(0)
@@ -89,22 +94,18 @@ SELECT DISTINCT webhook FROM made`
 // again and again within the same failed transaction.
 func (f *fanOut) handle(m *message.Message) {
 	defer m.Ack()
-	f.webhooks, f.failure = nil, nil
 	tx, ok := watermillsql.TxFromContext(m.Context())
 	if !ok {
-		f.failure = errors.New("the message came without its transaction")
+		f.handled <- handled{failure: errors.New("the message came without its transaction")}
 		return
 	}
 	webhooks, err := insertDeliveries(m, tx.(*watermillsql.StdSQLTx).Tx)
 	if err != nil {
-		f.failure = err
 		tx.Rollback()
-		return
-	}
-	f.webhooks = webhooks
-	if f.beforeAck != nil {
+	} else if f.beforeAck != nil {
 		f.beforeAck()
 	}
+	f.handled <- handled{webhooks, err}
 }
 
 func insertDeliveries(m *message.Message, tx *sql.Tx) (webhooks []int64, err error) {
@@ -134,16 +135,22 @@ const firstWait = 2 * time.Millisecond
 // HandleError is called when a look at the log is over: with everything committed, if err is nil. It waits until it is time for the
 // next one.
 func (f *fanOut) HandleError(_ watermill.LoggerAdapter, nothing bool, err error) time.Duration {
-	webhooks, failure := f.webhooks, f.failure
-	f.webhooks, f.failure = nil, nil
-	if failure != nil {
-		err = failure
+	var h handled
+	select {
+	case h = <-f.handled:
+	default: // there was no message
+	}
+	if h.failure != nil {
+		err = h.failure
 	}
 	switch {
 	case f.ctx.Err() != nil:
 		return 0
 	case err != nil && pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) != nil:
 		return 0 // another process was faster
+	case err != nil && f.idle == 0 && pq.As(err, pqerror.UniqueViolation) != nil:
+		f.idle = firstWait // so it was here, unless that happens again
+		f.wait(nil)
 	case err != nil:
 		f.log.Warn("reading the log failed", "error", pgerr.Wrap("read the log", err))
 		f.idle = min(max(2*f.idle, 10*firstWait), time.Second)
@@ -153,7 +160,7 @@ func (f *fanOut) HandleError(_ watermill.LoggerAdapter, nothing bool, err error)
 		f.wait(f.wake)
 	default:
 		f.idle = 0
-		f.made(webhooks)
+		f.made(h.webhooks)
 	}
 	return 0
 }
