@@ -1,4 +1,4 @@
-// Package httpapi serves Waybill over HTTP. Every answer is JSON: {"data":…,"error":null}, or
+// Package httpapi serves Waybill over HTTP. Every answer but that of /metrics is JSON: {"data":…,"error":null}, or
 // {"data":null,"error":{"code","message","details"}} with the right status.
 package httpapi
 
@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // readyTimeout is how long the database may take to answer before it counts as away.
@@ -16,9 +19,10 @@ const readyTimeout = 3 * time.Second
 //
 //	GET /healthz   200 while the process runs
 //	GET /readyz    200 while ready returns nil, else 503
+//	GET /metrics   what metrics gathers, as Prometheus reads it
 //
 // The reason why something is not ready stays inside: it may name hosts and users.
-func Handler(ready func(context.Context) error) http.Handler {
+func Handler(ready func(context.Context) error, metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		succeed(w, status{"ok"})
@@ -32,8 +36,10 @@ func Handler(ready func(context.Context) error) http.Handler {
 		}
 		succeed(w, status{"ready"})
 	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/healthz", onlyGet)
 	mux.HandleFunc("/readyz", onlyGet)
+	mux.HandleFunc("/metrics", onlyGet)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "not_found", "there is nothing at "+r.URL.Path)
 	})

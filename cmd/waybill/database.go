@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/lib/pq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/waybill-dev/waybill"
 	"github.com/waybill-dev/waybill/internal/localpg"
@@ -120,6 +122,7 @@ type session struct {
 	*database
 	engine    *waybill.Engine
 	workspace *waybill.Workspace
+	metrics   *prometheus.Registry
 }
 
 // secrets says whether a command has to read or write webhooks' secrets, for which it needs the master key.
@@ -135,7 +138,9 @@ func (p *program) open(ctx context.Context, need secrets) (_ *session, err error
 	if err := checkWorkspace(p.workspace); err != nil {
 		return nil, err
 	}
-	config := waybill.Config{Now: p.now, Logger: p.logger()}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	config := waybill.Config{Now: p.now, Logger: p.logger(), Metrics: metrics}
 	if config.AllowTargets, err = p.allowedTargets(); err != nil {
 		return nil, err
 	}
@@ -171,7 +176,7 @@ func (p *program) open(ctx context.Context, need secrets) (_ *session, err error
 	if err != nil {
 		return nil, err
 	}
-	return &session{database: db, engine: engine, workspace: engine.Workspace(p.workspace)}, nil
+	return &session{database: db, engine: engine, workspace: engine.Workspace(p.workspace), metrics: metrics}, nil
 }
 
 // use runs a command's work in a session.

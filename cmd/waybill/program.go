@@ -112,6 +112,7 @@ directory. See it work:  waybill demo`,
 		in(groupLook, p.eventTypesCommand()),
 		in(groupTell, p.webhookCommand()),
 		in(groupTell, p.deliveryCommand()),
+		in(groupSystem, p.doctorCommand()),
 		in(groupSystem, p.migrateCommand()),
 		in(groupSystem, p.versionCommand()),
 	)

@@ -72,7 +72,7 @@ func (p *program) serve(ctx context.Context, relay, web bool) error {
 		}
 		if web {
 			ready := func(ctx context.Context) error { return migrations.Check(ctx, s.DB) }
-			parts = append(parts, func(ctx context.Context) error { return serveHTTP(ctx, listener, httpapi.Handler(ready)) })
+			parts = append(parts, func(ctx context.Context) error { return serveHTTP(ctx, listener, httpapi.Handler(ready, s.metrics)) })
 		}
 		if err := p.announce(s, relay, listener); err != nil {
 			return err
@@ -131,7 +131,7 @@ func (p *program) announce(s *session, relay bool, listener net.Listener) error 
 		t.add(p.style.dim("relay"), "delivering to the webhooks of every workspace")
 	}
 	if url != "" {
-		t.add(p.style.dim("http"), url+"/healthz  "+url+"/readyz")
+		t.add(p.style.dim("http"), url+"/healthz  /readyz  /metrics")
 	}
 	t.add(p.style.dim("stop"), "Ctrl-C")
 	t.write(p.stdout, "  ")
