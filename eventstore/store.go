@@ -17,7 +17,8 @@ type Store struct {
 
 	checked     atomic.Bool // the schema is the one this program was written for
 	appendStmt  atomic.Pointer[sql.Stmt]
-	oneStmt     atomic.Pointer[sql.Stmt]
+	loneStmt    atomic.Pointer[sql.Stmt]
+	plainStmt   atomic.Pointer[sql.Stmt]
 	streamStmt  atomic.Pointer[sql.Stmt]
 	logStmt     atomic.Pointer[sql.Stmt]
 	outcomeStmt atomic.Pointer[sql.Stmt]

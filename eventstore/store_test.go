@@ -176,6 +176,39 @@ func TestVerdictsOfAGroup(t *testing.T) {
 	}
 }
 
+// The statement for plain batches gives the same verdicts as the function.
+func TestVerdictsOfAPlainGroup(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t).DB
+	s := New(db)
+	old := appended(t, s, batch("old", Head{}, 1))
+	younger := old.Head()
+	younger.TransactionID += 1 << 40 // as if a transaction from the future had appended it
+	b := []*Batch{
+		batch("free", Head{}, 1), batch("old", Head{}, 1), batch("old", old.Head(), 1),
+		batch("same", Head{}, 1), batch("same", Head{}, 1), batch("future", younger, 1),
+	}
+	if !plain(b) || plain(append(b, batch("x", Head{}, 2))) || plain(append(b, batch("x", Head{}, 1, "key"))) {
+		t.Fatal("these batches are plain, and those are not")
+	}
+	verdicts, err := s.appendAll(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, wins := range []bool{true, false, true, verdicts[3] == nil, verdicts[3] != nil, false} {
+		if wins != (verdicts[i] == nil) || !wins && !conflict(verdicts[i]) {
+			t.Errorf("batch %d: %v", i, verdicts[i])
+		}
+		if wins != (b[i].Events[0].Position > 0) {
+			t.Errorf("batch %d: position %d", i, b[i].Events[0].Position)
+		}
+	}
+	var events int
+	if err := db.QueryRow(`SELECT count(*) FROM events`).Scan(&events); err != nil || events != 4 {
+		t.Errorf("%d events in the log, %v", events, err)
+	}
+}
+
 // A batch that the database refuses must not take the others in its statement down with it.
 func TestRefusedBatchFailsAlone(t *testing.T) {
 	t.Parallel()
