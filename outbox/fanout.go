@@ -146,13 +146,13 @@ func (f *fanOut) HandleError(_ watermill.LoggerAdapter, nothing bool, err error)
 	switch {
 	case f.ctx.Err() != nil:
 		return 0
-	case err != nil && pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) != nil:
-		return 0 // another process was faster
+	case err != nil && pq.As(err, pqerror.TRSerializationFailure, pqerror.UniqueViolation) != nil:
+		return 0 // another process has done that range since our snapshot
 	case err != nil && f.idle == 0 && pq.As(err, pqerror.UniqueViolation) != nil:
 		f.idle = firstWait // so it was here, unless that happens again
 		f.wait(nil)
 	case err != nil:
-		f.log.Warn("reading the log failed", "error", pgerr.Wrap("read the log", err))
+		f.log.Warn("reading the log failed", "error", pgerr.Wrap("read the log", err), "cause", err)
 		f.idle = min(max(2*f.idle, 10*firstWait), time.Second)
 		f.wait(nil)
 	case nothing:

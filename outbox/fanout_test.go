@@ -19,17 +19,21 @@ func TestLateCommitIsNotSkipped(t *testing.T) {
 	k := newKit(t)
 	r := k.receiver(ok)
 	k.webhook(r)
-	k.relay()
-
+	_, err := k.db.Exec(`INSERT INTO checkpoints (consumer) VALUES ($1)`, delivery.Consumer)
+	check(t, err)
 	late, err := k.db.Begin()
 	check(t, err)
 	defer late.Rollback()
 	k.appendTx(late, "late", 1) // has the lower position
 	k.append("early", 1)        // and this one is committed first
-	k.eventually("the relay waits for the late transaction, with a poll behind it", `
-		SELECT count(*) = 0 FROM deliveries`)
+	if rows, _, _ := k.look(); rows != 0 {
+		t.Error("an event is read while an older transaction may still append before it")
+	}
+	run := k.relay()
+	run.Wake()
 	check(t, late.Commit())
 	k.append("last", 1)
+	run.Wake()
 	k.drained(3)
 	seen := map[string]bool{}
 	for _, got := range r.got() {
@@ -40,33 +44,42 @@ func TestLateCommitIsNotSkipped(t *testing.T) {
 	}
 }
 
+// look looks at the log as the relay does, and tells what it got and what that took.
+func (k *kit) look() (rows int, locked, writes bool) {
+	k.t.Helper()
+	query, err := LogSchema{}.SelectQuery(watermillsql.SelectQueryParams{ConsumerGroup: delivery.Consumer})
+	check(k.t, err)
+	tx, err := k.db.Begin()
+	check(k.t, err)
+	defer tx.Rollback()
+	result, err := tx.Query(query.Query, query.Args...)
+	check(k.t, err)
+	for result.Next() {
+		rows++
+	}
+	check(k.t, result.Err())
+	check(k.t, tx.QueryRow(`SELECT pg_current_xact_id_if_assigned() IS NOT NULL,
+		EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())`).Scan(&writes, &locked))
+	return rows, locked, writes
+}
+
+// settled waits until everything in the log may be read: other databases of the server have transactions, too.
+func (k *kit) settled() {
+	k.t.Helper()
+	k.eventually("the log is settled", `SELECT max(transaction_id) < pg_snapshot_xmin(pg_current_snapshot()) FROM events`)
+}
+
 func TestLookingAtTheLogTakesNothing(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	ctx := context.Background()
 	_, err := k.db.Exec(`INSERT INTO checkpoints (consumer) VALUES ($1)`, delivery.Consumer)
 	check(t, err)
-	query, err := LogSchema{}.SelectQuery(watermillsql.SelectQueryParams{ConsumerGroup: delivery.Consumer})
-	check(t, err)
-	look := func() (rows int, locked, writes bool) {
-		tx, err := k.db.BeginTx(ctx, nil)
-		check(t, err)
-		defer tx.Rollback()
-		result, err := tx.Query(query.Query, query.Args...)
-		check(t, err)
-		for result.Next() {
-			rows++
-		}
-		check(t, result.Err())
-		check(t, tx.QueryRow(`SELECT pg_current_xact_id_if_assigned() IS NOT NULL,
-			EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())`).Scan(&writes, &locked))
-		return rows, locked, writes
-	}
-	if rows, locked, writes := look(); rows != 0 || locked || writes {
+	if rows, locked, writes := k.look(); rows != 0 || locked || writes {
 		t.Errorf("with nothing to do: %d rows, locked %v, transaction id %v", rows, locked, writes)
 	}
 	k.append("ord_1", 3)
-	if rows, locked, writes := look(); rows != 1 || !locked || writes {
+	k.settled()
+	if rows, locked, writes := k.look(); rows != 1 || !locked || writes {
 		t.Errorf("with something to do: %d rows, locked %v, transaction id %v", rows, locked, writes)
 	}
 }
@@ -102,7 +115,7 @@ func TestSeveralRelaysFanOutOnce(t *testing.T) {
 }
 
 // crash runs a relay that ends between making deliveries and moving the checkpoint.
-func (k *kit) crash(end func(r *running)) {
+func (k *kit) crash(end func(r *running)) *running {
 	k.t.Helper()
 	r, err := New(Config{DB: k.open(), Aggregates: aggregates, History: k.events.StreamsAt, Sealer: k.sealer, Limits: quick,
 		Logger: slog.New(slog.NewTextHandler(testWriter{k.t}, nil))})
@@ -121,7 +134,7 @@ func (k *kit) crash(end func(r *running)) {
 	}
 	end(run)
 	close(proceed)
-	run.stop()
+	return run
 }
 
 func TestCrashBetweenDeliveriesAndCheckpoint(t *testing.T) {
@@ -141,7 +154,7 @@ func TestCrashBetweenDeliveriesAndCheckpoint(t *testing.T) {
 			r := k.receiver(ok)
 			k.webhook(r)
 			k.append("ord_1", 5)
-			k.crash(func(run *running) { end(k, run) })
+			k.crash(func(run *running) { end(k, run) }).stop()
 			if made := k.number(`SELECT count(*) FROM deliveries`); made != 0 {
 				t.Fatalf("%d deliveries were committed without the checkpoint", made)
 			}
@@ -249,5 +262,23 @@ func TestPlainSubscriber(t *testing.T) {
 	}
 	if at.Position != events[9].Position || at.TransactionID != events[9].TransactionID {
 		t.Errorf("the last range ends at %v", at)
+	}
+}
+
+// A fan-out that began before a webhook was deleted and purged must not leave deliveries behind for it.
+func TestFanOutUnderWayDoesNotOutliveAPurge(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	r := k.receiver(ok)
+	w := k.webhook(r)
+	k.append("ord_1", 5)
+	k.crash(func(run *running) {
+		check(t, k.store.Delete(context.Background(), "default", w.ID))
+		run.Refresh()
+		k.eventually("it is purged", `SELECT purged FROM webhooks`)
+	})
+	k.eventually("the fan-out goes on, fails, begins anew, and comes through", `SELECT position > 0 FROM checkpoints`)
+	if n := k.number(`SELECT count(*) FROM deliveries`); n != 0 {
+		t.Errorf("%d deliveries of a purged webhook are left", n)
 	}
 }

@@ -242,7 +242,7 @@ type receiver struct {
 	requests []*request
 	custom   http.HandlerFunc // answers instead, if set
 	changed  chan struct{}    // closed at the next change
-	ends     chan struct{} // closed when the test ends: hanging handlers return
+	ends     chan struct{}    // closed when the test ends: hanging handlers return
 }
 
 // answers decides how a receiver answers: with a status, once it returns.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/domain"
-	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/outbox/delivery"
 	"github.com/waybill-dev/waybill/outbox/profile"
 	"github.com/waybill-dev/waybill/outbox/webhook"
@@ -93,6 +93,9 @@ func (r *Relay) Run(ctx context.Context) error {
 
 	f := &fanOut{log: r.config.Logger, poll: r.config.Limits.PollInterval, wake: r.wake, made: r.deliverer.Wake, beforeAck: r.beforeAck}
 	fanOut, err := f.run(ctx, r.config.DB, r.config.BatchSize)
+	if err != nil && ctx.Err() != nil {
+		return nil // stopped before it began
+	}
 	if err != nil {
 		return err
 	}
@@ -128,7 +131,7 @@ func (r *Relay) removeDeleted(ctx context.Context) {
 	for {
 		more, err := webhook.Purge(ctx, r.config.DB, delivery.Consumer, purgeBatch)
 		if err != nil && ctx.Err() == nil {
-			r.config.Logger.Warn("removing deliveries of deleted webhooks failed", "error", pgerr.Wrap("purge", err))
+			r.config.Logger.Warn("removing deliveries of deleted webhooks failed", "error", err, "cause", errors.Unwrap(err))
 		}
 		if more && err == nil {
 			continue

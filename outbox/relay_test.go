@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,20 +164,99 @@ func TestOrderHoldsThroughFailures(t *testing.T) {
 	}
 }
 
+// What comes after a failure waits until it is through: what is read later, too, and by another process.
+func TestLaterEventsWaitBehindARetry(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	var well atomic.Bool
+	r := k.receiver(func(_ int, q *request) int {
+		if well.Load() || q.Order == "other" {
+			return 200
+		}
+		return 500
+	})
+	k.webhook(r)
+	c := &clock{now: time.Now()}
+	still := func(config *Config) { config.Clock = c.Now }
+	k.append("ord_1", 1)
+	run := k.relay(still)
+	waiting := func(blocked int) {
+		t.Helper()
+		k.eventually("one is to be retried, and the others are blocked", `SELECT count(*) FILTER (WHERE state = 'retry') = 1
+			AND count(*) FILTER (WHERE state = 'blocked') = $1 AND count(*) FILTER (WHERE state = 'ready') = 0 FROM deliveries`, blocked)
+	}
+	waiting(0)
+	k.append("ord_1", 3) // read after the failure
+	waiting(3)
+	run.stop()
+	k.append("ord_1", 2) // read by the next owner
+	k.append("other", 1)
+	k.relay(still)
+	waiting(5)
+	k.eventually("another order is delivered meanwhile", `SELECT count(*) = 1 FROM attempts WHERE outcome = 'delivered'`)
+	well.Store(true)
+	c.set(c.Now().Add(time.Hour))
+	k.drained(7)
+	got := r.got()
+	if len(got) != 8 {
+		t.Errorf("%d requests, want 7 and the one that failed", len(got))
+	}
+	for i, q := range got {
+		if q.Order == "ord_1" && i >= 2 && q.Version != i-1 {
+			t.Errorf("request %d is version %d", i, q.Version)
+		}
+	}
+}
+
 func TestUnorderedWebhookHoldsNothingBack(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	r := k.receiver(func(_ int, q *request) int {
-		if q.Version == 1 {
-			return 500
+	r := k.receiver(ok)
+	r.handle(func(w http.ResponseWriter, h *http.Request) {
+		switch r.add(&request{}) {
+		case 1:
+			r.hang(h)
+		case 2:
+			w.WriteHeader(500)
 		}
-		return 200
 	})
 	k.webhook(r, func(n *webhook.New) { n.Unordered = true })
-	k.append("ord_1", 5)
-	k.relay()
-	k.eventually("the others are delivered while the first waits", `
-		SELECT (SELECT count(*) FROM attempts WHERE outcome = 'delivered') = 4 AND (SELECT count(*) FROM deliveries WHERE state = 'retry') = 1`)
+	k.append("ord_1", 6)
+	k.relay(func(c *Config) { c.Limits.StopGrace = time.Millisecond })
+	k.eventually("four are delivered while one is under way and another waits for its retry", `
+		SELECT (SELECT count(*) FROM attempts WHERE outcome = 'delivered') = 4
+			AND (SELECT count(*) = 2 AND count(*) FILTER (WHERE state = 'retry') = 1 FROM deliveries)`)
+}
+
+// Each retry has its own time.
+func TestOnlyWhatIsDueIsRetried(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	r := k.receiver(ok)
+	var mu sync.Mutex
+	attempts := map[string]int{}
+	r.handle(func(w http.ResponseWriter, h *http.Request) {
+		id := h.Header.Get("webhook-id")
+		mu.Lock()
+		defer mu.Unlock()
+		if attempts[id]++; attempts[id] > 1 {
+			return
+		}
+		w.Header().Set("Retry-After", fmt.Sprint(3600*len(attempts)))
+		w.WriteHeader(503)
+	})
+	k.webhook(r)
+	c := &clock{now: time.Now()}
+	k.relay(func(config *Config) { config.Clock = c.Now })
+	k.appendMany(5, 1)
+	k.eventually("all have failed once", `SELECT count(*) = 5 FROM deliveries WHERE state = 'retry'`)
+	for n := 1; n <= 5; n++ {
+		c.set(c.Now().Add(time.Hour + time.Minute))
+		k.eventually("one more is delivered", `SELECT count(*) = $1 FROM attempts WHERE outcome = 'delivered'`, n)
+	}
+	if n := k.number(`SELECT count(*) FROM attempts`); n != 10 {
+		t.Errorf("%d attempts for 5 deliveries that failed once", n)
+	}
 }
 
 // clock is a clock that stands still until it is told the time.
@@ -293,7 +373,7 @@ func TestDeadReceiverCostsOnlyItself(t *testing.T) {
 	// So few senders that the hanging ones could take them all.
 	k.relay(func(c *Config) { c.Limits.Senders = 4; c.Limits.StopGrace = time.Millisecond })
 	k.eventually("the good receiver has everything, while the others hang", `
-		SELECT count(*) = $1 FROM attempts a JOIN webhooks ON number = webhook WHERE id = $2 AND outcome = 'delivered'`, total, w.ID)
+		SELECT count(*) = $1 FROM attempts a JOIN webhooks w ON w.number = a.webhook WHERE w.id = $2 AND outcome = 'delivered'`, total, w.ID)
 	inOrder(t, good.got(), 2)
 }
 
@@ -317,11 +397,13 @@ func TestStrangeAnswers(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	r := k.receiver(ok)
+	var huge atomic.Int64
 	r.handle(func(w http.ResponseWriter, h *http.Request) {
 		switch h.URL.Path {
 		case "/huge": // endless, as fast as it goes
 			for {
-				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				n, err := w.Write(make([]byte, 64<<10))
+				if huge.Add(int64(n)); err != nil {
 					return
 				}
 			}
@@ -347,13 +429,16 @@ func TestStrangeAnswers(t *testing.T) {
 		c.Profiles = profile.NewSet(p)
 	})
 	k.eventually("everything is recorded", `SELECT count(*) = 5 FROM attempts`)
+	if n := huge.Load(); n > 16<<20 { // what fits into the buffers on the way
+		t.Errorf("%d bytes of an endless answer were taken", n)
+	}
 	for path, want := range map[string]string{
-		"huge": `delivered 200 - 1024`, "drip": `delivered 200 - 4`, "hang": `given_up 0 timeout 0`,
+		"huge": `delivered 200 - 1023`, "drip": `delivered 200 - 4`, "hang": `given_up 0 timeout 0`,
 		"binary": "delivered 200 - 12", "slam": `given_up 0 reset 0`,
 	} {
 		var got string
 		check(t, k.db.QueryRow(`SELECT concat_ws(' ', outcome, coalesce(status_code, 0), coalesce(split_part(error, ':', 1), '-'),
-			coalesce(octet_length(response_excerpt), 0)) FROM attempts JOIN webhooks ON number = webhook WHERE name = $1`, path).Scan(&got))
+			coalesce(octet_length(response_excerpt), 0)) FROM attempts a JOIN webhooks w ON w.number = a.webhook WHERE w.name = $1`, path).Scan(&got))
 		if path == "binary" {
 			got = got[:len("delivered 200 - ")] + "12" // how many bytes the replacements take is of no interest
 		}
@@ -377,15 +462,21 @@ func TestDeletedWebhookStopsAtOnce(t *testing.T) {
 	})
 	w := k.webhook(r)
 	k.appendMany(200, 1)
-	run := k.relay()
+	run := k.relay(func(c *Config) {
+		c.PurgeInterval = time.Hour
+		p := profile.Native(c.Aggregates)
+		p.Timeout = time.Hour
+		c.Profiles = profile.NewSet(p)
+	})
 	r.awaitCount(t, 6)
+	k.eventually("three deliveries are recorded", `SELECT count(*) = 3 FROM attempts`)
 	check(t, k.store.Delete(context.Background(), "default", w.ID))
-	run.Refresh()
 	select {
 	case <-cutOff:
 	case <-time.After(patience):
 		t.Fatal("an attempt under way was not cut off")
 	}
+	run.Refresh()
 	k.eventually("its deliveries are removed, and the webhook is marked", `
 		SELECT NOT EXISTS (SELECT FROM deliveries) AND purged AND NOT EXISTS (SELECT FROM leases) FROM webhooks`)
 	if n := k.number(`SELECT count(*) FROM attempts WHERE outcome = 'delivered'`); n != 3 {

@@ -165,6 +165,9 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	}
 	defer d.running.Store(false)
 	if err := d.statements.prepare(ctx, d.config.DB); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it began
+		}
 		return err
 	}
 	defer d.statements.close()
@@ -224,7 +227,7 @@ func (d *Deliverer) poll(ctx context.Context) {
 			}
 		}
 		if err != nil && ctx.Err() == nil {
-			d.log.Warn("looking for new deliveries failed", "error", err)
+			d.log.Warn("looking for new deliveries failed", "error", err, "cause", errors.Unwrap(err))
 		}
 	}
 }

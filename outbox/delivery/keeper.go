@@ -36,14 +36,17 @@ func (k *keeper) run(ctx context.Context) {
 	for tick := true; !stopping || len(k.d.queues) > 0; {
 		if tick {
 			if err := k.tick(stopping); err != nil {
-				k.d.log.Warn("keeping leases failed", "error", err)
+				k.d.log.Warn("keeping leases failed", "error", err, "cause", errors.Unwrap(err))
 			}
 		}
 		select {
 		case <-ending:
 			ending, stopping, tick = nil, true, false
 			for _, q := range k.d.snapshot() {
-				k.leave(q)
+				if k.leaving[q] {
+					time.AfterFunc(k.d.config.StopGrace, func() { q.cut(errStopped) })
+				}
+				k.leave(q, k.d.config.StopGrace)
 			}
 		case q := <-k.left:
 			tick = false
@@ -56,21 +59,24 @@ func (k *keeper) run(ctx context.Context) {
 	}
 	k.drains.Wait()
 	if err := k.d.statements.depart(k.d.id, k.d.config.LeaseTTL/2); err != nil {
-		k.d.log.Warn("signing off failed; others will notice in a few seconds", "error", err)
+		k.d.log.Warn("signing off failed; others will notice in a few seconds", "error", err, "cause", errors.Unwrap(err))
 	}
 }
 
+// patience is how long a queue that is given up, for others to take over, may go on with what is under way: longer than any attempt.
+const patience = time.Minute
+
 // leave gives a webhook up: once its queue is drained, the lease is released for others to take at once.
-func (k *keeper) leave(q *queue) {
+func (k *keeper) leave(q *queue, grace time.Duration) {
 	if k.leaving[q] {
 		return
 	}
 	k.leaving[q] = true
 	k.drains.Go(func() {
-		q.drain(k.d.config.StopGrace)
+		q.drain(grace)
 		if !q.lease.expired() {
 			if err := k.d.statements.release(q, k.d.id, k.d.config.LeaseTTL/2); err != nil {
-				k.d.log.Warn("releasing a lease failed; it will expire", "webhook", q.target.id, "error", err)
+				k.d.log.Warn("releasing a lease failed; it will expire", "webhook", q.settings().id, "error", err, "cause", errors.Unwrap(err))
 			}
 		}
 		k.left <- q
@@ -80,7 +86,7 @@ func (k *keeper) leave(q *queue) {
 // lose drops a webhook that another process may have by now.
 func (k *keeper) lose(q *queue) {
 	q.cut(errLeaseLost)
-	k.leave(q) // the release names the fence, so it does nothing to a new owner's lease
+	k.leave(q, patience) // the release names the fence, so it does nothing to a new owner's lease
 }
 
 func (k *keeper) remove(q *queue) {
@@ -113,7 +119,7 @@ func (k *keeper) tick(stopping bool) error {
 		case !r.wanted:
 			q.lease.extend(until)
 			q.cut(errStopped)
-			k.leave(q)
+			k.leave(q, patience)
 		default:
 			q.lease.extend(until)
 			staying++
@@ -135,7 +141,7 @@ func (k *keeper) tick(stopping bool) error {
 	}
 	for _, q := range queues {
 		if staying > fair && !k.leaving[q] {
-			k.leave(q)
+			k.leave(q, patience)
 			staying--
 		}
 	}
@@ -157,7 +163,7 @@ func (k *keeper) reload(ctx context.Context, numbers []int64) error {
 	for number, t := range targets {
 		q := k.d.queues[number]
 		if q.settings().ordered != t.ordered {
-			k.leave(q) // what is in memory was laid out for the other way; whoever takes the webhook next reads it anew
+			k.leave(q, patience) // what is in memory was laid out for the other way; whoever takes the webhook next reads it anew
 			continue
 		}
 		if t.fault != nil && q.settings().revision != t.revision {

@@ -27,9 +27,9 @@ type item struct {
 
 // queue is one webhook's deliveries in memory, for as long as the webhook is ours.
 //
-// The rows of an ordered webhook follow one rule: what is held back (which streams have a row in state 'retry' or 'blocked') changes
-// only while nobody reads. So what a read says about a stream is still true when its rows are taken in. Outcomes that change it –
-// failures, and ends of what had failed before – wait in unsettled until the reader is done, and no read begins until they are
+// The rows follow one rule: what is held back (the rows in state 'retry', and where the webhook is ordered the streams behind them)
+// changes only while nobody reads. So what a read says is still true when its rows are taken in. Outcomes that change it – failures of an
+// ordered webhook, and whatever becomes of a retry – wait in unsettled until the reader is done, and no read begins until they are
 // recorded. Everything else is read and recorded at the same time.
 type queue struct {
 	d      *Deliverer
@@ -160,7 +160,7 @@ func (q *queue) fill() bool {
 	if err != nil {
 		q.unread = q.unread || !r.due
 		if q.ctx.Err() == nil {
-			q.d.log.Error("reading deliveries failed", "webhook", q.target.id, "error", err)
+			q.d.log.Error("reading deliveries failed", "webhook", q.target.id, "error", err, "cause", errors.Unwrap(err))
 			time.AfterFunc(time.Second, func() { signal(q.wake) })
 		}
 	} else if r.due {
@@ -284,7 +284,7 @@ func (q *queue) finish(o *outcome) {
 	} else if o.kind == delivered {
 		q.window = min(q.window+1, q.d.config.SendersPerWebhook)
 	}
-	if o.holds = q.target.ordered && (o.kind == failed || o.item.retry); !o.holds {
+	if o.holds = o.item.retry || q.target.ordered && o.kind == failed; !o.holds {
 		q.pending.Add(1)
 		q.d.recorder.submit(o)
 		return

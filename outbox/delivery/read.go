@@ -22,7 +22,7 @@ WITH page AS MATERIALIZED (
 	SELECT p.transaction_id, p.position, p.stream,
 		p.state = 'ready' OR p.state = 'blocked' AND NOT $5::boolean AS wanted,
 		p.state = 'ready' AND $5::boolean
-			AND (SELECT EXISTS (SELECT FROM deliveries h WHERE h.webhook = $1 AND h.state <> 'ready')) -- asked once, and mostly not so
+			AND (SELECT EXISTS (SELECT FROM next_retries($1, 1))) -- asked once: without a retry nothing is held back
 			AND EXISTS (SELECT FROM deliveries h WHERE h.webhook = $1 AND h.stream = p.stream AND h.state <> 'ready'
 				AND (h.transaction_id, h.position) < (p.transaction_id, p.position)) AS held
 	FROM page p

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -67,7 +68,7 @@ func (o *outcome) response(t *target, a answer, pause func(time.Duration) time.D
 
 // fail makes it a failed attempt, with another one to follow unless it was the last.
 func (o *outcome) fail(t *target, problem string, pause func(time.Duration) time.Duration) {
-	o.kind, o.problem = givenUp, clean([]byte(problem[:min(len(problem), maxExcerpt)]))
+	o.kind, o.problem = givenUp, clean([]byte(problem))
 	if o.item.attempts < len(t.profile.Retries) {
 		o.kind = failed
 		o.dueAt = o.startedAt.Add(o.duration + pause(t.profile.Retries[o.item.attempts]))
@@ -133,7 +134,7 @@ func (r *recorder) record(batch []*outcome) {
 			r.report(batch, revisions)
 			return
 		}
-		r.d.log.Warn("recording deliveries failed", "outcomes", len(batch), "error", err)
+		r.d.log.Warn("recording deliveries failed", "outcomes", len(batch), "error", err, "cause", errors.Unwrap(err))
 		var keep, drop []*outcome
 		for _, o := range batch {
 			if o.queue.lease.expired() {

@@ -17,7 +17,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"github.com/waybill-dev/waybill/outbox/profile"
 )
@@ -105,13 +104,14 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return 0
 }
 
-// clean makes something of a response that PostgreSQL stores and a terminal shows.
+// clean makes something of bytes that PostgreSQL stores and a terminal shows, and that is no longer than an excerpt.
 func clean(b []byte) string {
-	if utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 {
-		return string(b)
-	}
 	s := strings.ToValidUTF8(string(b), "\uFFFD")
-	return strings.ReplaceAll(s, "\x00", "\uFFFD")
+	s = strings.ReplaceAll(s, "\x00", "\uFFFD")
+	if len(s) > maxExcerpt {
+		s = strings.ToValidUTF8(s[:maxExcerpt], "") // without half a letter at the end
+	}
+	return s
 }
 
 // explain says in plain words why a request got no answer. The words contain nothing of the URL but a host's name: neither a path nor

@@ -181,13 +181,13 @@ func List(ctx context.Context, db *sql.DB, workspace, webhookID string, o ListOp
 			SELECT d.transaction_id, d.position, d.state, '' AS outcome, d.attempts, d.due_at
 			FROM deliveries d JOIN events e ON e.transaction_id = d.transaction_id AND e.position = d.position
 			WHERE d.webhook = $1 AND (d.transaction_id, d.position) < ($2::xid8, $3::bigint)
-				AND ($4 = '' OR d.state = $4) AND $5 = '' AND ($6 = '' OR e.type = $6)
+				AND ($4 = '' OR d.state = $4) AND ($6 = '' OR e.type = $6)
 			ORDER BY d.transaction_id DESC, d.position DESC LIMIT $7
 		), ended AS (
 			SELECT a.transaction_id, a.position, '' AS state, a.outcome, a.number AS attempts, NULL::timestamptz AS due_at
 			FROM attempts a JOIN events e ON e.transaction_id = a.transaction_id AND e.position = a.position
 			WHERE a.webhook = $1 AND (a.transaction_id, a.position) < ($2::xid8, $3::bigint)
-				AND $4 = '' AND a.outcome <> 'failed' AND ($5 = '' OR a.outcome = $5) AND ($6 = '' OR e.type = $6)
+				AND a.outcome <> 'failed' AND ($5 = '' OR a.outcome = $5) AND ($6 = '' OR e.type = $6)
 			ORDER BY a.transaction_id DESC, a.position DESC, a.number DESC LIMIT $7
 		)
 		SELECT e.transaction_id, e.position, o.state, o.outcome, o.attempts, o.due_at, e.id, e.type, e.stream, e.version, e.recorded_at

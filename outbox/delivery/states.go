@@ -29,24 +29,34 @@ func newStates(aggregates map[string]*domain.Aggregate, history func(context.Con
 	return &states{aggregates, history, cache}, nil
 }
 
+// latest is the state of a stream after the last of its events that was folded.
+type latest struct {
+	version int
+	state   domain.State
+}
+
 // fold fills in the decoded event and the states around it, for items in the order of the log. An item that cannot be folded gets a
 // fault; the error is one of reading.
 func (s *states) fold(ctx context.Context, items []*item) error {
 	// What this page folds is at hand until it is through, however small the cache.
-	recent := make(map[domain.StreamAt]domain.State, len(items))
-	missing := map[domain.StreamAt][]*item{} // version 0: by stream
+	recent := make(map[domain.StreamAt]*latest, len(items)) // version 0: by stream
+	missing := map[domain.StreamAt][]*item{}                // likewise
 	for _, it := range items {
 		if it.fault != nil {
 			continue
 		}
 		stream := domain.StreamAt{Workspace: it.occurrence.Workspace, Stream: it.occurrence.Stream}
-		if len(missing[stream]) > 0 || !s.step(it, recent) {
+		l := recent[stream]
+		if l == nil {
+			l = &latest{}
+			recent[stream] = l
+		}
+		if len(missing[stream]) > 0 || !s.step(it, l) {
 			missing[stream] = append(missing[stream], it)
 		}
 	}
 	var wanted []domain.StreamAt
 	for stream, items := range missing {
-		stream.Version = 0
 		for _, it := range items {
 			stream.Version = max(stream.Version, it.occurrence.Version)
 		}
@@ -67,7 +77,7 @@ func (s *states) fold(ctx context.Context, items []*item) error {
 }
 
 // step folds the item's own event onto the state before it, and says whether that was at hand.
-func (s *states) step(it *item, recent map[domain.StreamAt]domain.State) bool {
+func (s *states) step(it *item, l *latest) bool {
 	o := &it.occurrence
 	aggregate := s.aggregates[o.Stream.Aggregate]
 	if aggregate == nil {
@@ -75,12 +85,12 @@ func (s *states) step(it *item, recent map[domain.StreamAt]domain.State) bool {
 		return true
 	}
 	at := domain.StreamAt{Workspace: o.Workspace, Stream: o.Stream, Version: o.Version - 1}
-	before, ok := recent[at]
+	before := l.state
 	switch {
-	case ok:
 	case at.Version == 0:
 		before = aggregate.New()
-	default:
+	case at.Version != l.version:
+		var ok bool
 		if before, ok = s.cache.Get(at); !ok {
 			return false
 		}
@@ -90,14 +100,10 @@ func (s *states) step(it *item, recent map[domain.StreamAt]domain.State) bool {
 		it.fault = err
 		return true
 	}
+	o.Event, o.Before, o.After = event, before, aggregate.Evolve(before, event, o.RecordedAt)
+	*l = latest{o.Version, o.After}
 	at.Version = o.Version
-	after, ok := s.cache.Get(at)
-	if !ok {
-		after = aggregate.Evolve(before, event, o.RecordedAt)
-		s.cache.Add(at, after)
-	}
-	recent[at] = after
-	o.Event, o.Before, o.After = event, before, after
+	s.cache.Add(at, o.After)
 	return true
 }
 

@@ -58,25 +58,29 @@ func Native(aggregates map[string]*domain.Aggregate) *Profile {
 }
 
 func renderNative(o Occurrence) (Message, error) {
-	b := make([]byte, 0, 1024)
+	var state json.RawMessage
+	whole := !strings.HasSuffix(o.Type, ".destroyed")
+	if whole {
+		var err error
+		if state, err = json.Marshal(o.After); err != nil {
+			return Message{}, fmt.Errorf("render %s as of version %d: %w", o.Stream, o.Version, err)
+		}
+	}
+	id, name := o.ID.String(), lowerCamel(o.Stream.Aggregate)
+	b := make([]byte, 0, 256+len(o.Data)+len(state))
 	b = text(append(b, '{'), "type", o.Type)
 	b = text(b, "timestamp", o.RecordedAt.UTC().Format("2006-01-02T15:04:05.000000Z"))
 	b = append(b, `,"data":{`...)
-	b = text(b, "eventId", o.ID.String())
+	b = text(b, "eventId", id)
 	b = text(b, "workspace", o.Workspace)
-	name := lowerCamel(o.Stream.Aggregate)
 	b = text(b, name+"Id", o.Stream.ID)
 	b = field(b, "version", strconv.AppendInt(nil, int64(o.Version), 10))
-	if !strings.HasSuffix(o.Type, ".destroyed") {
+	if whole {
 		b = field(b, "event", o.Data)
-		state, err := json.Marshal(o.After)
-		if err != nil {
-			return Message{}, fmt.Errorf("render %s as of version %d: %w", o.Stream, o.Version, err)
-		}
 		b = field(b, name, state)
 	}
 	b = append(b, '}', '}')
-	return Message{ID: o.ID.String(), Event: o.Type, Body: b}, nil
+	return Message{ID: id, Event: o.Type, Body: b}, nil
 }
 
 // SecretPrefix begins every Standard Webhooks secret.

@@ -145,8 +145,16 @@ func field(b []byte, name string, value json.RawMessage) []byte {
 
 // text appends a name and a string, likewise.
 func text(b []byte, name, value string) []byte {
-	quoted, _ := json.Marshal(value) // a string can always be marshalled
-	return field(b, name, quoted)
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(value) // a string can always be marshalled
+			return field(b, name, quoted)
+		}
+	}
+	b = field(b, name, nil)
+	b = append(b, '"')
+	b = append(b, value...)
+	return append(b, '"')
 }
 
 // lowerCamel makes the name of an aggregate, such as "stock_item", the name of a JSON field, such as "stockItem".

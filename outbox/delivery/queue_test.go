@@ -1,0 +1,336 @@
+package delivery
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/lib/pq"
+
+	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/internal/pgtest"
+	"github.com/waybill-dev/waybill/outbox/profile"
+	"github.com/waybill-dev/waybill/outbox/webhook"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+type counted struct {
+	N int `json:"n"`
+}
+
+func (counted) EventType() string { return "counter.counted" }
+
+// A counter's state is the sum of what was counted, so that it tells whether every event was folded, and once.
+var counters = map[string]*domain.Aggregate{
+	"counter": domain.Define("counter", nil, domain.NewCodec(domain.EventOf[counted]("Something was counted.")),
+		func(int, domain.Command) ([]domain.Event, error) { return nil, nil },
+		func(sum int, e domain.Event, _ time.Time) int { return sum + e.(counted).N }),
+}
+
+// backlog is a database with n events of n/100 counters, and a delivery of each to one webhook. It was analysed when there were a
+// hundred, each for another webhook, as happens to a table that fills up.
+func backlog(t *testing.T, n int) *pgtest.Database {
+	t.Helper()
+	db := pgtest.New(t)
+	for _, statement := range []string{
+		`ALTER TABLE events SET (autovacuum_enabled = off)`, `ALTER TABLE deliveries SET (autovacuum_enabled = off)`,
+		`INSERT INTO webhooks (id, workspace, name, url, profile, events, types, secret, created_at)
+			VALUES ('wh_1', 'default', 'one', 'http://127.0.0.1', 'native', '{}', '{}', '', now())`,
+	} {
+		_, err := db.Exec(statement)
+		check(t, err)
+	}
+	_, err := db.Exec(`INSERT INTO deliveries (webhook, transaction_id, position, stream)
+		SELECT 1 + i, '1', i, 'counter/' || i FROM generate_series(1, 1000) i`)
+	check(t, err)
+	for _, part := range [][2]int{{0, 99}, {100, n - 1}} {
+		_, err = db.Exec(`ANALYZE`)
+		check(t, err)
+		_, err = db.Exec(`
+			INSERT INTO events (workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
+			SELECT 'default', 'counter/' || i % ($1 / 100), 1 + i / ($1 / 100), gen_random_uuid(), 'counter.counted', 1, '{"n":1}', '{}', now(), sha256('')
+			FROM generate_series($2::int, $3::int) i ORDER BY i`, n, part[0], part[1])
+		check(t, err)
+		_, err = db.Exec(`INSERT INTO deliveries (webhook, transaction_id, position, stream)
+			SELECT 1, transaction_id, position, stream FROM events WHERE position > $1 ORDER BY transaction_id, position`, part[0])
+		check(t, err)
+	}
+	return db
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A large backlog of a receiver that does not answer costs a bounded number of rows in memory, all the time.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	db := backlog(t, 20_000)
+	sealer, err := webhook.NewSealer(make([]byte, 32))
+	check(t, err)
+	_, err = db.Exec(`UPDATE webhooks SET secret = $1`, sealer.Seal("default", "wh_1", webhook.NewSecret()))
+	check(t, err)
+	var d *Deliverer
+	var most, attempts atomic.Int64
+	enough := make(chan struct{})
+	d, err = New(Config{
+		DB: db.DB, Aggregates: counters, Sealer: sealer, Profiles: profile.NewSet(profile.Native(counters)), Logger: slog.New(slog.DiscardHandler),
+		History: func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error) {
+			return nil, errors.New("not needed")
+		},
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			q := d.snapshot()[0]
+			q.mu.Lock()
+			open := int64(q.open)
+			q.mu.Unlock()
+			for m := most.Load(); open > m && !most.CompareAndSwap(m, open); m = most.Load() {
+			}
+			if attempts.Add(1) == 150 {
+				close(enough)
+			}
+			return nil, errors.New("away")
+		}),
+		Limits: Limits{ReadAhead: 1000, RenewInterval: 50 * time.Millisecond},
+	})
+	check(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- d.Run(ctx) }()
+	<-enough
+	cancel()
+	check(t, <-ended)
+	if most.Load() > 1000 {
+		t.Errorf("%d deliveries were in memory, at most 1000 were allowed", most.Load())
+	}
+}
+
+// plan runs a statement as the database would plan it for any arguments, and returns the plan and how many pages it took.
+func plan(t *testing.T, db *pgtest.Database, generic bool, query string, args ...any) (text string, pages int) {
+	t.Helper()
+	tx, err := db.Begin()
+	check(t, err)
+	defer tx.Rollback() // EXPLAIN ANALYZE does what it explains
+	mode := map[bool]string{true: "force_generic_plan", false: "force_custom_plan"}[generic]
+	_, err = tx.Exec(`SET LOCAL plan_cache_mode = ` + mode)
+	check(t, err)
+	check(t, tx.QueryRow(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+query, args...).Scan(&text))
+	var parsed []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		}
+	}
+	check(t, json.Unmarshal([]byte(text), &parsed))
+	return text, parsed[0].Plan.Hit + parsed[0].Plan.Read
+}
+
+// What a statement costs must not depend on how much waits, and on whether the tables have been analysed since it came.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	const rows = 120_000
+	db := backlog(t, rows)
+	owner := uuid.New()
+	_, err := db.Exec(`INSERT INTO leases VALUES (1, $1, 1, now())`, owner)
+	check(t, err)
+	keys := func(from, n int) (webhooks, transactionIDs, positions pq.Int64Array) {
+		result, err := db.Query(`SELECT transaction_id, position FROM deliveries WHERE webhook = 1 ORDER BY transaction_id, position OFFSET $1 LIMIT $2`, from, n)
+		check(t, err)
+		defer result.Close()
+		for result.Next() {
+			var transactionID, position int64
+			check(t, result.Scan(&transactionID, &position))
+			webhooks, transactionIDs, positions = append(webhooks, 1), append(transactionIDs, transactionID), append(positions, position)
+		}
+		return webhooks, transactionIDs, positions
+	}
+	webhooks, transactionIDs, positions := keys(rows/2, 50)
+	ones := make(pq.Int64Array, 50)
+	for i := range ones {
+		ones[i] = 1
+	}
+	words := func(word string) pq.StringArray {
+		return pq.StringArray(strings.Split(strings.Repeat(word+" ", 49)+word, " "))
+	}
+	record := func(kind string) []any {
+		return []any{owner, pq.Int64Array{1}, pq.Int64Array{1}, webhooks, transactionIDs, positions, ones, ones, ones, words(kind), ones,
+			words("x"), words("x"), ones, pq.Int64Array{}, pq.Int64Array{}, pq.Int64Array{}, 0}
+	}
+	middle := []any{1, transactionIDs[0], positions[0]}
+	statements := func(held string) {
+		for name, c := range map[string]struct {
+			most  int
+			query string
+			args  []any
+		}{
+			"page":      {700, readPage, append(middle, 50, true)},
+			"first":     {700, readPage, []any{1, 0, 0, 50, true}},
+			"due":       {600, readDue, []any{1, time.Now(), 50}},
+			"unread":    {60, unread, []any{webhooks[:1], transactionIDs[:1], positions[:1]}},
+			"delivered": {3000, recordOutcomes, record("delivered")},
+			"failed":    {5000, recordOutcomes, record("failed")},
+			"block":     {3000, blockRows, []any{1, owner, 1, transactionIDs, positions}},
+			"renew":     {300, renew, []any{owner, "5 s", pq.Int64Array{1}, pq.Int64Array{1}}},
+		} {
+			for _, generic := range []bool{false, true} {
+				text, pages := plan(t, db, generic, c.query, c.args...)
+				if pages > c.most {
+					t.Errorf("%s, %s, generic %v: %d pages, want at most %d\n%s", name, held, generic, pages, c.most, text)
+				}
+				for _, table := range []string{"deliveries", "events", "attempts"} {
+					if strings.Contains(strings.ReplaceAll(text, "\n", ""), `"Node Type": "Seq Scan"`) && scans(text, table) {
+						t.Errorf("%s, %s, generic %v: reads all of %s\n%s", name, held, generic, table, text)
+					}
+				}
+			}
+		}
+	}
+	statements("analysed when it was small")
+	_, err = db.Exec(`ANALYZE`)
+	check(t, err)
+	statements("analysed")
+	// Now most of it is held back.
+	_, err = db.Exec(`UPDATE deliveries SET state = 'retry', due_at = now() + position * interval '1 ms' WHERE position % 10 = 0`)
+	check(t, err)
+	_, err = db.Exec(`UPDATE deliveries SET state = 'blocked' WHERE position % 10 BETWEEN 1 AND 8`)
+	check(t, err)
+	statements("held back since")
+	_, err = db.Exec(`ANALYZE`)
+	check(t, err)
+	statements("held back and analysed")
+}
+
+// scans says whether a plan has a sequential scan of a table.
+func scans(text, table string) bool {
+	var node func(v any) bool
+	node = func(v any) bool {
+		switch v := v.(type) {
+		case map[string]any:
+			if v["Node Type"] == "Seq Scan" && v["Relation Name"] == table {
+				return true
+			}
+			for _, child := range v {
+				if node(child) {
+					return true
+				}
+			}
+		case []any:
+			for _, child := range v {
+				if node(child) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	var parsed any
+	return json.Unmarshal([]byte(text), &parsed) == nil && node(parsed)
+}
+
+func TestStatesAreFoldedAsOfTheEvent(t *testing.T) {
+	t.Parallel()
+	stream := domain.StreamID{Aggregate: "counter", ID: "1"}
+	log := make([]domain.Recorded, 20)
+	for i := range log {
+		log[i] = domain.Recorded{Workspace: "w", Stream: stream, Version: i + 1, Type: "counter.counted", SchemaVersion: 1, Data: json.RawMessage(`{"n":1}`)}
+	}
+	reads := 0
+	s, err := newStates(counters, func(_ context.Context, at []domain.StreamAt) ([][]domain.Recorded, error) {
+		reads++
+		histories := make([][]domain.Recorded, len(at))
+		for i, a := range at {
+			histories[i] = log[:a.Version]
+		}
+		return histories, nil
+	}, 4)
+	check(t, err)
+	fold := func(wantReads int, versions ...int) {
+		t.Helper()
+		reads = 0
+		items := make([]*item, len(versions))
+		for i, v := range versions {
+			items[i] = &item{occurrence: profile.Occurrence{Recorded: log[v-1]}}
+		}
+		check(t, s.fold(context.Background(), items))
+		for i, it := range items {
+			if it.fault != nil || it.occurrence.Before != versions[i]-1 || it.occurrence.After != versions[i] || it.occurrence.Event != (counted{1}) {
+				t.Errorf("version %d: %+v, fault %v", versions[i], it.occurrence, it.fault)
+			}
+		}
+		if reads != wantReads {
+			t.Errorf("versions %v took %d reads, want %d", versions, reads, wantReads)
+		}
+	}
+	fold(0, 1, 2, 3, 4, 5, 6, 7, 8, 9) // more than the cache holds
+	fold(0, 10)                        // behind what is cached
+	fold(0, 10)                        // another webhook
+	fold(1, 1, 3, 5)                   // with gaps, and long gone
+	fold(1, 15, 16, 20)
+	fold(1, 19)
+}
+
+// Each pause is drawn from zero to the schedule's; a receiver may ask for more, and 410 ends it all.
+func TestWhatFollowsFromAnAnswer(t *testing.T) {
+	t.Parallel()
+	native := &target{profile: profile.Native(counters)}
+	longest := func(d time.Duration) time.Duration { return d }
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	judge := func(attempts int, a answer) *outcome {
+		o := &outcome{item: &item{attempts: attempts}, startedAt: at}
+		a.duration = time.Second
+		o.response(native, a, longest)
+		return o
+	}
+	for attempts, pause := range profile.NativeRetries {
+		if o := judge(attempts, answer{answered: true, status: 500}); o.kind != failed || !o.dueAt.Equal(at.Add(time.Second+pause)) || !o.overload {
+			t.Errorf("after attempt %d: %s, due at %s", attempts+1, o.kind, o.dueAt)
+		}
+	}
+	for name, c := range map[string]struct {
+		attempts int
+		answer   answer
+		kind     kind
+		pause    time.Duration
+		overload bool
+	}{
+		"the last":      {9, answer{answered: true, status: 500}, givenUp, 0, true},
+		"cut off late":  {12, answer{problem: "reset"}, givenUp, 0, true},
+		"no answer":     {0, answer{problem: "reset"}, failed, 5 * time.Second, true},
+		"success":       {3, answer{answered: true, status: 204}, delivered, 0, false},
+		"asks for more": {0, answer{answered: true, status: 503, retryAfter: time.Hour}, failed, time.Hour, true},
+		"asks for less": {4, answer{answered: true, status: 429, retryAfter: time.Second}, failed, 5 * time.Hour, true},
+		"gone":          {0, answer{answered: true, status: 410, retryAfter: time.Hour}, givenUp, 0, false},
+		"refused":       {0, answer{answered: true, status: 400}, failed, 5 * time.Second, false},
+		"redirect":      {0, answer{answered: true, status: 301}, failed, 5 * time.Second, false},
+	} {
+		o := judge(c.attempts, c.answer)
+		if o.kind != c.kind || o.overload != c.overload || o.kind == failed && !o.dueAt.Equal(at.Add(time.Second+c.pause)) {
+			t.Errorf("%s: %s, due at %s, overload %v", name, o.kind, o.dueAt, o.overload)
+		}
+		if (o.problem == "") != (o.kind == delivered) {
+			t.Errorf("%s: problem %q", name, o.problem)
+		}
+	}
+	d, err := New(Config{DB: new(sql.DB), Aggregates: counters, Sealer: new(webhook.Sealer), Profiles: profile.NewSet(native.profile),
+		History: func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error) { return nil, nil }})
+	check(t, err)
+	below, above := false, false
+	for range 1000 {
+		pause := d.config.Pause(time.Hour)
+		if pause < 0 || pause > time.Hour {
+			t.Fatalf("a pause of %s", pause)
+		}
+		below, above = below || pause < 10*time.Minute, above || pause > 50*time.Minute
+	}
+	if !below || !above {
+		t.Error("the pauses are not spread")
+	}
+}

@@ -1,0 +1,314 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/internal/pgtest"
+	"github.com/waybill-dev/waybill/outbox/profile"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+type placed struct{}
+
+func (placed) EventType() string { return "order.placed" }
+
+var profiles = profile.NewSet(profile.Native(map[string]*domain.Aggregate{"order": {
+	Name: "order", Codec: domain.NewCodec(domain.EventOf[placed]("It was placed."))}}))
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newStore(t *testing.T) (*Store, *pgtest.Database) {
+	t.Helper()
+	db := pgtest.New(t)
+	sealer, err := NewSealer(make([]byte, 32))
+	check(t, err)
+	s, err := NewStore(Config{DB: db.DB, Sealer: sealer, Profiles: profiles})
+	check(t, err)
+	return s, db
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	w, secret, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com/hook", Events: []string{"order.placed"}})
+	check(t, err)
+	if !regexp.MustCompile(`^wh_[0-9a-hjkmnp-tv-z]{26}$`).MatchString(w.ID) || !w.Active || !w.Ordered || w.Profile != "native" {
+		t.Errorf("created %+v", w)
+	}
+	if key, err := profile.DecodeStandardSecret(secret.Reveal()); err != nil || len(key) != 32 {
+		t.Errorf("secret of %d bytes, %v", len(key), err)
+	}
+	got, err := s.Get(ctx, "acme", w.ID)
+	check(t, err)
+	if fmt.Sprint(got) != fmt.Sprint(w) {
+		t.Errorf("got %+v, want %+v", got, w)
+	}
+	missing := new(domain.NotFoundError)
+	if _, err := s.Get(ctx, "other", w.ID); !errors.As(err, &missing) || missing.Kind != "webhook" {
+		t.Errorf("another workspace gets %v", err)
+	}
+	if err := s.Delete(ctx, "other", w.ID); !errors.As(err, &missing) {
+		t.Errorf("another workspace deletes: %v", err)
+	}
+	taken := new(NameTakenError)
+	if _, _, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com"}); !errors.As(err, &taken) || taken.Name != "one" {
+		t.Errorf("the same name again: %v", err)
+	}
+	if _, _, err := s.Create(ctx, "other", New{Name: "one", URL: "https://example.com"}); err != nil {
+		t.Errorf("the same name in another workspace: %v", err)
+	}
+
+	var sealed []byte
+	check(t, db.QueryRow(`SELECT secret FROM webhooks WHERE id = $1`, w.ID).Scan(&sealed))
+	if bytes.Contains(sealed, []byte(secret.Reveal()[6:])) {
+		t.Error("the secret is stored in the clear")
+	}
+	if opened, err := s.config.Sealer.Open("acme", w.ID, sealed); err != nil || opened != secret {
+		t.Errorf("the stored secret opens to another: %v", err)
+	}
+
+	check(t, s.Delete(ctx, "acme", w.ID))
+	if _, err := s.Get(ctx, "acme", w.ID); !errors.As(err, &missing) {
+		t.Errorf("after the deletion: %v", err)
+	}
+	if err := s.Delete(ctx, "acme", w.ID); !errors.As(err, &missing) {
+		t.Errorf("a second deletion: %v", err)
+	}
+	check(t, db.QueryRow(`SELECT secret FROM webhooks WHERE id = $1`, w.ID).Scan(&sealed))
+	if len(sealed) != 0 {
+		t.Error("the secret outlives the webhook")
+	}
+	if _, _, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com"}); err != nil {
+		t.Errorf("the name of a deleted webhook is not free: %v", err)
+	}
+}
+
+func TestTransactions(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	tx, err := db.Begin()
+	check(t, err)
+	w, _, err := s.CreateTx(ctx, tx, "acme", New{Name: "one", URL: "https://example.com"})
+	check(t, err)
+	if _, _, err := s.CreateTx(ctx, tx, "acme", New{Name: "one", URL: "https://example.com"}); !errors.As(err, new(*NameTakenError)) {
+		t.Errorf("the same name: %v", err)
+	}
+	if _, _, err := s.CreateTx(ctx, tx, "acme", New{Name: "two", URL: "https://example.com"}); err != nil {
+		t.Errorf("a refusal spoiled the transaction: %v", err)
+	}
+	check(t, tx.Rollback())
+	if _, err := s.Get(ctx, "acme", w.ID); err == nil {
+		t.Error("the webhook outlives its transaction")
+	}
+	w, _, err = s.Create(ctx, "acme", New{Name: "three", URL: "https://example.com"})
+	check(t, err)
+	tx, err = db.Begin()
+	check(t, err)
+	check(t, s.DeleteTx(ctx, tx, "acme", w.ID))
+	check(t, tx.Rollback())
+	if _, err := s.Get(ctx, "acme", w.ID); err != nil {
+		t.Errorf("a deletion that was rolled back: %v", err)
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	s, _ := newStore(t)
+	ctx := context.Background()
+	var all []string
+	for i := range 7 {
+		w, _, err := s.Create(ctx, "acme", New{Name: fmt.Sprint(i), URL: "https://example.com"})
+		check(t, err)
+		all = append(all, w.ID)
+	}
+	var listed []string
+	for cursor, pages := "", 0; ; pages++ {
+		page, next, err := s.List(ctx, "acme", cursor, 3)
+		check(t, err)
+		for _, w := range page {
+			listed = append(listed, w.ID)
+		}
+		if pages == 0 { // the cursor itself is deleted between two pages
+			check(t, s.Delete(ctx, "acme", next))
+		}
+		if cursor = next; next == "" {
+			break
+		}
+	}
+	if strings.Join(listed, " ") != strings.Join(all, " ") {
+		t.Errorf("listed %v, want %v", listed, all)
+	}
+	if page, _, err := s.List(ctx, "other", "", 0); err != nil || len(page) != 0 {
+		t.Errorf("another workspace lists %d, %v", len(page), err)
+	}
+	for workspace, cursor := range map[string]string{"acme": "nonsense", "other": all[0]} {
+		if _, _, err := s.List(ctx, workspace, cursor, 3); !errors.As(err, new(*InvalidError)) {
+			t.Errorf("cursor %s in %s: %v", cursor, workspace, err)
+		}
+	}
+}
+
+func TestInvalid(t *testing.T) {
+	t.Parallel()
+	s, _ := newStore(t)
+	for _, c := range []struct {
+		change func(*New)
+		fields string
+	}{
+		{func(n *New) {}, ""},
+		{func(n *New) { *n = New{} }, "name url"},
+		{func(n *New) { n.Name = "a\nb" }, "name"},
+		{func(n *New) { n.Name = strings.Repeat("ä", 101) }, "name"},
+		{func(n *New) { n.Name = strings.Repeat("ä", 100) }, ""},
+		{func(n *New) { n.Events = []string{"order.placed", "order.eaten"} }, "events"},
+		{func(n *New) { n.Profile = "chord" }, "profile"},
+		{func(n *New) { n.Secret = "whsec_short" }, "secret"},
+		{func(n *New) { n.Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }, ""},
+		{func(n *New) { n.URL = "http://example.com" }, "url"},
+		{func(n *New) { n.URL = "ftp://example.com" }, "url"},
+		{func(n *New) { n.URL = "https://" }, "url"},
+		{func(n *New) { n.URL = "https:example.com" }, "url"},
+		{func(n *New) { n.URL = "/path" }, "url"},
+		{func(n *New) { n.URL = "https://user:password@example.com" }, "url"},
+		{func(n *New) { n.URL = "https://example.com/#part" }, "url"},
+		{func(n *New) { n.URL = "https://example.com/#" }, "url"},
+		{func(n *New) { n.URL = "https://example.com:port" }, "url"},
+		{func(n *New) { n.URL = "https://example.com/" + strings.Repeat("x", 2048) }, "url"},
+		{func(n *New) { n.URL = "https://example.com:8443/a?b=c" }, ""},
+		{func(n *New) { n.URL = "https://[2606:4700::1111]/" }, ""},
+	} {
+		n := New{Name: "one", URL: "https://example.com"}
+		c.change(&n)
+		_, _, err := s.Create(context.Background(), "acme"+fmt.Sprint(c.fields, time.Now().UnixNano()), n)
+		invalid := new(InvalidError)
+		var fields []string
+		if errors.As(err, &invalid) {
+			for _, f := range invalid.Fields {
+				fields = append(fields, f.Field)
+			}
+		} else {
+			check(t, err)
+		}
+		if got := strings.Join(fields, " "); got != c.fields {
+			t.Errorf("%+v: wrong fields %q, want %q", n, got, c.fields)
+		}
+		if err != nil && strings.Contains(err.Error(), "password@") {
+			t.Errorf("the error quotes a password: %v", err)
+		}
+	}
+	s.config.AllowHTTP = true
+	if _, _, err := s.Create(context.Background(), "acme", New{Name: "plain", URL: "http://example.com"}); err != nil {
+		t.Errorf("plain http where it is allowed: %v", err)
+	}
+}
+
+func TestSecretsDoNotShow(t *testing.T) {
+	t.Parallel()
+	secret := NewSecret()
+	if secret == NewSecret() {
+		t.Fatal("two secrets are the same")
+	}
+	holder := struct{ Secret Secret }{secret}
+	encoded, err := json.Marshal(holder)
+	check(t, err)
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("made", "secret", secret, "holder", holder, "new", New{Secret: secret})
+	for _, shown := range []string{fmt.Sprint(secret), fmt.Sprintf("%v %+v %#v %s %q", holder, holder, holder, secret, secret), string(encoded), log.String()} {
+		if strings.Contains(shown, secret.Reveal()) || strings.Contains(shown, secret.Reveal()[6:20]) {
+			t.Errorf("the secret shows: %s", shown)
+		}
+	}
+}
+
+func TestSealer(t *testing.T) {
+	t.Parallel()
+	old, current := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	before, err := NewSealer(old)
+	check(t, err)
+	after, err := NewSealer(current, old)
+	check(t, err)
+	secret := NewSecret()
+	sealed := before.Seal("acme", "wh_1", secret)
+	if opened, err := after.Open("acme", "wh_1", sealed); err != nil || opened != secret {
+		t.Errorf("with the old key behind the current one: %v", err)
+	}
+	if bytes.Equal(sealed, before.Seal("acme", "wh_1", secret)) {
+		t.Error("sealing twice gives the same")
+	}
+	for name, open := range map[string]func() (Secret, error){
+		"another webhook":   func() (Secret, error) { return before.Open("acme", "wh_2", sealed) },
+		"another workspace": func() (Secret, error) { return before.Open("acm", "ewh_1", sealed) },
+		"an unknown key":    func() (Secret, error) { return before.Open("acme", "wh_1", after.Seal("acme", "wh_1", secret)) },
+		"nothing":           func() (Secret, error) { return before.Open("acme", "wh_1", nil) },
+		"a part":            func() (Secret, error) { return before.Open("acme", "wh_1", sealed[:20]) },
+		"a flipped bit": func() (Secret, error) {
+			damaged := bytes.Clone(sealed)
+			damaged[len(damaged)-1] ^= 1
+			return before.Open("acme", "wh_1", damaged)
+		},
+	} {
+		if opened, err := open(); !errors.As(err, new(*SealError)) || opened != "" || strings.Contains(err.Error(), secret.Reveal()) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := NewSealer(); err == nil {
+		t.Error("a sealer without keys")
+	}
+	if _, err := NewSealer(make([]byte, 16)); err == nil {
+		t.Error("a short key")
+	}
+	for text, want := range map[string]int{
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=":                                               1,
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=, BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=": 2,
+		"": 0, "AAAA": 0, "nonsense": 0,
+	} {
+		if keys, err := ParseMasterKeys(text); len(keys) != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %d keys, %v", text, len(keys), err)
+		}
+	}
+}
+
+func TestPurgeIsBounded(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	w, _, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com"})
+	check(t, err)
+	_, err = db.Exec(`INSERT INTO deliveries (webhook, transaction_id, position, stream)
+		SELECT number, '1', i, 'order/1' FROM webhooks, generate_series(1, 25) i`)
+	check(t, err)
+	left := func() (n int) {
+		check(t, db.QueryRow(`SELECT count(*) FROM deliveries`).Scan(&n))
+		return n
+	}
+	if more, err := Purge(ctx, db.DB, "deliveries", 10); err != nil || more || left() != 25 {
+		t.Fatalf("a webhook that is not deleted: more %v, %d left, %v", more, left(), err)
+	}
+	check(t, s.Delete(ctx, "acme", w.ID))
+	for _, want := range []int{15, 5, 0, 0} {
+		if more, err := Purge(ctx, db.DB, "deliveries", 10); err != nil || !more || left() != want {
+			t.Fatalf("more %v, %d left, want %d, %v", more, left(), want, err)
+		}
+	}
+	if more, err := Purge(ctx, db.DB, "deliveries", 10); err != nil || more {
+		t.Errorf("afterwards: more %v, %v", more, err)
+	}
+}
