@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run serve test lint bench generate postgres build
+.PHONY: help run serve test lint bench chaos generate postgres build
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ lint: ## gofmt, go vet, staticcheck, and the directions of imports
 
 bench: build ## measure against pgbench in the same run
 	@bin/waybill bench
+
+chaos: postgres ## hours of bad luck in some minutes: kills, stops, cuts, full disks; then compare what everybody saw
+	go test ./internal/chaos -count=1 -v -run TestChaos -timeout 60m -chaos.kills 200 -chaos.workers 50 -chaos.stops 20 \
+		-chaos.cuts 40 -chaos.delays 30 -chaos.resets 40 -chaos.lags 30 -chaos.clocks 40 -chaos.pauses 30 -chaos.full 20
 
 generate: ## write anew what is made from the machines' tables: diagrams and golden files
 	go test . ./cmd/... ./domain/... -run "Golden" -update

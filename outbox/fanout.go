@@ -146,10 +146,10 @@ func (f *fanOut) HandleError(_ watermill.LoggerAdapter, nothing bool, err error)
 	switch {
 	case f.ctx.Err() != nil:
 		return 0
-	case err != nil && pq.As(err, pqerror.TRSerializationFailure, pqerror.UniqueViolation) != nil:
+	case err != nil && pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) != nil:
 		return 0 // another process has done that range since our snapshot
 	case err != nil && f.idle == 0 && pq.As(err, pqerror.UniqueViolation) != nil:
-		f.idle = firstWait // so it was here, unless that happens again
+		f.idle = firstWait // so it has here, unless that happens again
 		f.wait(nil)
 	case err != nil:
 		f.log.Warn("reading the log failed", "error", pgerr.Wrap("read the log", err), "cause", err)

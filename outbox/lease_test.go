@@ -226,8 +226,8 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 		_, err = lock.Exec(`LOCK TABLE attempts IN EXCLUSIVE MODE`)
 		check(t, err)
 		total += k.appendMany(20, 2)
-		k.eventually("outcomes are being recorded, and the session ends", `
-			SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
+		k.eventually("outcomes are being recorded, and that fails", `
+			SELECT count(pg_cancel_backend(pid)) > 0 FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%tried AS%'`)
 		k.eventually("every other session ends", `
 			SELECT count(pg_terminate_backend(pid)) >= 0 FROM pg_stat_activity
