@@ -31,13 +31,22 @@ func (c *checker) sentOnce() {
 			}
 			seen[r.Send] = true
 			if accepted != nil && c.why(accepted, r) == "" {
-				c.deliveryViolated(SentAgain, d, "request %s was answered %d, and %s came all the same", accepted.Send, accepted.Status, r.Send)
+				c.deliveryViolated(SentAgain, d, "request %s of %s was answered %d, and %s of %s came all the same, %d ms later",
+					accepted.Send, c.sender(accepted), accepted.Status, r.Send, c.sender(r), (r.At-accepted.At)/1e6)
 			}
 			if r.accepted() {
 				accepted = r
 			}
 		}
 	}
+}
+
+// sender is the process that sent a request.
+func (c *checker) sender(r *Request) string {
+	if s := c.send[r.Send]; s != nil {
+		return s.Process
+	}
+	return "nobody"
 }
 
 // why explains why an event was sent again after it had been accepted, or returns "".
