@@ -218,7 +218,8 @@ func TestDatabaseGoesAwayAndComesBack(t *testing.T) {
 		c.Limits.LeaseTTL = time.Minute
 		c.Limits.RenewInterval = 50 * time.Millisecond
 	})
-	total := 0
+	total := k.appendMany(5, 1)
+	k.drained(total)
 	for range 3 {
 		lock, err := k.db.Begin()
 		check(t, err)

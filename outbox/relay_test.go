@@ -42,7 +42,7 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 	t.Cleanup(letGo) // before the receiver is closed, which waits
 	k.webhook(r)
 	k.appendMany(30, 2)
-	run := k.relay(func(c *Config) { c.Limits.StopGrace = time.Millisecond })
+	run := k.relay(func(c *Config) { c.Limits.StopGrace, c.Limits.LeaseTTL = time.Millisecond, time.Minute })
 	r.awaitCount(t, 5)
 	if err := run.Run(context.Background()); !errors.Is(err, ErrRunning) {
 		t.Errorf("a second Run returned %v", err)

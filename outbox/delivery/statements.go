@@ -60,6 +60,7 @@ WITH alive AS (
 ), mine AS MATERIALIZED (
 	SELECT l.webhook FROM leases l
 	WHERE l.owner = $1::uuid AND (l.webhook, l.fence) IN (SELECT * FROM unnest($3::bigint[], $4::bigint[]))
+		AND l.expires_at > '-infinity' -- not released meanwhile
 	ORDER BY l.webhook FOR UPDATE
 ), renewed AS (
 	UPDATE leases l SET expires_at = now() + $2::interval FROM mine WHERE l.webhook = mine.webhook
