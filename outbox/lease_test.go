@@ -159,7 +159,8 @@ func TestStopWaitsForWhatIsUnderWay(t *testing.T) {
 	answer := make(chan struct{})
 	r := k.receiver(func(int, *request) int { <-answer; return 200 })
 	k.webhook(r)
-	total := k.appendMany(100, 1)
+	const total = 5000
+	k.fill(total, 1)
 	run := k.relay()
 	r.awaitCount(t, 5)
 	run.cancel()

@@ -477,6 +477,7 @@ func TestDeletedWebhookStopsAtOnce(t *testing.T) {
 		t.Fatal("an attempt under way was not cut off")
 	}
 	run.Refresh()
+	k.relay() // which looks for what to remove all the time
 	k.eventually("its deliveries are removed, and the webhook is marked", `
 		SELECT NOT EXISTS (SELECT FROM deliveries) AND purged AND NOT EXISTS (SELECT FROM leases) FROM webhooks`)
 	if n := k.number(`SELECT count(*) FROM attempts WHERE outcome = 'delivered'`); n != 3 {

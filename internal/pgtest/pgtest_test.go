@@ -168,10 +168,11 @@ func TestLeftoversAreDropped(t *testing.T) {
 	}
 	_ = dead.cmd.Wait()
 
-	// The server needs a moment to notice, so the next run may be too early, but not all of them.
+	// The server needs a moment to notice, so the next run may be too early, but not all of them. A test binary of another package that
+	// starts meanwhile drops them too, one after the other.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for exists(t, db.DB, dead.database) {
+	for exists(t, db.DB, dead.database) || exists(t, db.DB, oldTemplate) {
 		next, err := connect(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -179,9 +180,6 @@ func TestLeftoversAreDropped(t *testing.T) {
 		if err := next.close(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if exists(t, db.DB, oldTemplate) {
-		t.Errorf("%s is left", oldTemplate)
 	}
 	for _, name := range []string{db.Name, alive.database, templateName()} {
 		if !exists(t, db.DB, name) {
