@@ -9,5 +9,5 @@
 // Nothing in this package, or below it, knows SQL, HTTP, a clock or a random number: the same inputs give the same outputs, on
 // every machine and in every year. That is what lets history be replayed, folded as of any moment, and checked.
 //
-// The packages above give the rest: eventstore keeps what was decided, outbox tells subscribers, projections keep views of it.
+// The packages above give the rest: eventstore keeps what was decided, outbox tells subscribers.
 package domain
