@@ -512,3 +512,37 @@ func TestUnknownEventBlocksItsOrderOnly(t *testing.T) {
 		t.Errorf("got %+v", d)
 	}
 }
+
+// A change of a webhook is noticed by whoever owns it, and what cannot be used holds deliveries back without spending their attempts.
+func TestChangesOfAWebhookAreNoticed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	before, after := k.receiver(ok), k.receiver(ok)
+	k.webhook(before)
+	k.relay()
+	k.append("ord_1", 1)
+	k.drained(1)
+	change := func(what string, args ...any) {
+		t.Helper()
+		_, err := k.db.Exec(`UPDATE webhooks SET `+what+`, revision = revision + 1`, args...)
+		check(t, err)
+	}
+	var sealed []byte
+	check(t, k.db.QueryRow(`SELECT secret FROM webhooks`).Scan(&sealed))
+	change(`secret = '\x00'`)
+	var expiry time.Time
+	for range 2 { // renewals, the first of which may have been under way
+		check(t, k.db.QueryRow(`SELECT expires_at FROM leases`).Scan(&expiry))
+		k.eventually("the lease is renewed", `SELECT expires_at > $1 FROM leases`, expiry)
+	}
+	k.append("ord_1", 2)
+	k.eventually("the log is read", `SELECT count(*) = 2 FROM deliveries WHERE state = 'ready'`)
+	change(`secret = $1, url = $2`, sealed, after.URL)
+	k.drained(3)
+	if b, a := len(before.got()), len(after.got()); b != 1 || a != 2 {
+		t.Errorf("%d requests before the change and %d after, want 1 and 2", b, a)
+	}
+	if n := k.number(`SELECT count(*) FROM attempts`); n != 3 {
+		t.Errorf("%d attempts", n)
+	}
+}
