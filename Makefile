@@ -18,7 +18,7 @@ test: postgres ## run every test, with the race detector, against a real Postgre
 	go test -race -timeout 5m ./internal/chaos # alone: it judges who had a lease when, and others would be in its way
 
 lint: ## gofmt, go vet, staticcheck, and the directions of imports
-	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
@@ -32,7 +32,7 @@ chaos: postgres ## hours of bad luck in some minutes: kills, stops, cuts, full d
 		-chaos.cuts 40 -chaos.delays 30 -chaos.resets 40 -chaos.lags 30 -chaos.clocks 40 -chaos.pauses 30 -chaos.full 20
 
 generate: ## write anew what is made from the machines' tables: diagrams and golden files
-	go test . ./cmd/... ./domain/... -run "Golden" -update
+	go test . ./cmd/waybill ./domain/order -run Golden -update
 
 build: postgres
 	@go build -o bin/waybill ./cmd/waybill
@@ -40,7 +40,7 @@ build: postgres
 # The programs use the PostgreSQL binaries of this machine. Where there are none, root on Debian gets them from its package; anybody
 # else lets the program download its own at first start.
 postgres:
-	@if ! { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb || command -v pg_config; } >/dev/null 2>&1 \
+	@if ! { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb || ls "$$(pg_config --bindir)/initdb"; } >/dev/null 2>&1 \
 	   && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "no PostgreSQL on this machine: installing Debian's package"; \
 		(apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends postgresql) >&2; \

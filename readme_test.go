@@ -3,6 +3,7 @@ package waybill_test
 import (
 	"flag"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -38,6 +39,21 @@ func TestReadmeGolden(t *testing.T) {
 	}
 	if got != want {
 		t.Error("README.md does not show the example or the machines as they are now: run make generate")
+	}
+}
+
+// Whatever the README says to type is there.
+func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
+	makefile := readFile(t, "Makefile")
+	named := regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)").FindAllStringSubmatch(readFile(t, "README.md"), -1)
+	if len(named) < 4 {
+		t.Fatalf("found %d make commands only: %v", len(named), named)
+	}
+	for _, command := range named {
+		if !regexp.MustCompile(`(?m)^` + command[1] + `:.*## `).MatchString(makefile) {
+			t.Errorf("README.md names `make %s`, which is no documented target", command[1])
+		}
 	}
 }
 
