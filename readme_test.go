@@ -2,7 +2,9 @@ package waybill_test
 
 import (
 	"flag"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -53,6 +55,33 @@ func TestReadmeCommands(t *testing.T) {
 	for _, command := range named {
 		if !regexp.MustCompile(`(?m)^` + command[1] + `:.*## `).MatchString(makefile) {
 			t.Errorf("README.md names `make %s`, which is no documented target", command[1])
+		}
+	}
+}
+
+// Whatever test the guarantees name is there.
+func TestGuaranteesNameTests(t *testing.T) {
+	t.Parallel()
+	var sources strings.Builder
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if entry.IsDir() && path != "." && path[0] == '.' {
+			return filepath.SkipDir // the tests' databases among them, which come and go
+		}
+		if err == nil && strings.HasSuffix(path, "_test.go") {
+			sources.WriteString(readFile(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(readFile(t, "docs/guarantees.md"), -1)
+	if len(named) < 20 {
+		t.Fatalf("found %d names only", len(named))
+	}
+	for _, name := range named {
+		if !strings.Contains(sources.String(), "\nfunc "+name[1]+"(t *testing.T)") {
+			t.Errorf("docs/guarantees.md names %s, which is no test", name[1])
 		}
 	}
 }
