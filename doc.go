@@ -20,7 +20,7 @@
 //	res, err = engine.Execute(ctx, order.Place{OrderID: "ord_1"}, waybill.IdempotencyKey("checkout-77"))
 //
 // A command that is not legal comes back as a [*domain.IllegalTransitionError], which names the machine, the status, the command and
-// what would be allowed. See errors.go for all types of errors.
+// what would be allowed. Below is a list of all types of errors.
 //
 // [Workspace.ExecuteTx] does the same inside a transaction of the caller's: the order changes together with the caller's own rows, or
 // neither does.
@@ -39,6 +39,21 @@
 //
 //	relay, err := engine.Relay()
 //	err = relay.Run(ctx) // until ctx ends
+//
+// # Errors
+//
+// Errors come in a few types, each with the fields that one needs to react. Use errors.As, or errors.AsType:
+//
+//   - [*domain.InvalidCommandError]: the command's own fields are wrong; lists each of them.
+//   - [*domain.IllegalTransitionError]: the command is not legal now; names machine, status, command and what would be.
+//   - [*domain.NotFoundError]: the order, shipment, webhook, … does not exist.
+//   - [*domain.UnknownEventError]: a newer program wrote to the log what this one cannot read.
+//   - [*eventstore.ConflictError]: the stream is not at the version that the caller expects.
+//   - [*IdempotencyMismatchError]: the idempotency key belongs to another command.
+//   - [*webhook.InvalidError], [*webhook.NameTakenError], [ErrNoMasterKey]: a webhook cannot be made like that.
+//   - [*DatabaseError]: the database is away, read-only, full, not migrated, …; its Kind says which, Retryable whether to try again.
+//   - [*migrations.PendingError], [*migrations.NewerSchemaError]: the schema is older or newer than this program.
+//   - context.Canceled, context.DeadlineExceeded: the caller's own context ended first.
 //
 // # Where things are
 //

@@ -54,7 +54,7 @@ func Correlation(id string) Option { return func(r *request) { r.metadata.Correl
 func Causation(id string) Option { return func(r *request) { r.metadata.CausationID = id } }
 
 // Execute decides a command and appends what follows from it, atomically. When somebody else changes the same aggregate meanwhile,
-// it decides anew on the new state, unless the caller gave [ExpectVersion]. See [Result], and errors.go for the errors.
+// it decides anew on the new state, unless the caller gave [ExpectVersion]. See [Result], and the package's documentation for the errors.
 func (w *Workspace) Execute(ctx context.Context, command domain.Command, options ...Option) (Result, error) {
 	r, err := w.newRequest(command, options)
 	if err != nil {

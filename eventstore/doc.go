@@ -6,10 +6,11 @@
 //
 // # One round trip
 //
-// An append is one call of the SQL function append_events (see migrations), which is its own transaction: claim the idempotency key,
-// insert the events, commit. Batches that arrive together share that call and its commit, each with its own verdict: while a call is
-// under way the others gather, and when it is done they leave together. A lone batch leaves at once. [Store.AppendTx] does the same
-// inside the caller's transaction, and never aborts it for a lost race.
+// An append is one statement, which is its own transaction: a plain INSERT where every batch is one event without a key, else a call of
+// the SQL function append_events (see migrations), which also claims idempotency keys. Batches that arrive together share that
+// statement and its commit, each with its own verdict: while a statement is under way the others gather, and when it is done they leave
+// together. A lone batch leaves at once. [Store.AppendTx] does the same inside the caller's transaction, and never aborts it for a lost
+// race.
 //
 // # Order
 //

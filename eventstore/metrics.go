@@ -13,7 +13,7 @@ type Metrics struct {
 func newMetrics() Metrics {
 	return Metrics{
 		Events: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_events_appended_total", Help: "Events appended to the log, those of callers' own transactions included."}),
+			Name: "waybill_events_appended_total", Help: "Events appended to the log, also within callers' own transactions, whatever becomes of those."}),
 		Conflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_append_conflicts_total", Help: "Appends that lost a race for a stream's next version or an idempotency key."}),
 		Seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
