@@ -11,7 +11,7 @@ import (
 
 // key is an event's place in the log, and so a delivery's place in its webhook's queue.
 type key struct {
-	transactionID uint64
+	transactionID int64
 	position      int64
 }
 
