@@ -46,6 +46,11 @@ type Config struct {
 	// Defaults to time.Now.
 	Now func() time.Time
 
+	// ListenDSN is the connection string of the same database. A relay makes a connection of its own with it, on which other processes
+	// tell it that there is something to do.
+	// Defaults to none: then a relay finds what other processes have done by looking, every 100 ms.
+	ListenDSN string
+
 	// Metrics, where given, gets the engine's Prometheus metrics registered; their names begin with waybill_.
 	// Defaults to none.
 	Metrics prometheus.Registerer

@@ -263,7 +263,9 @@ func (q *queue) attempt(it *item) *outcome {
 	case !q.lease.wait(q.ctx):
 		return nil
 	}
+	q.d.config.Metrics.underWay.Inc()
 	a := q.d.send.attempt(q.ctx, t, message)
+	q.d.config.Metrics.underWay.Dec()
 	o.response(t, a, q.d.config.Pause)
 	switch {
 	case a.answered:

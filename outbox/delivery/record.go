@@ -129,8 +129,11 @@ func (r *recorder) run(ctx context.Context) {
 // doing it once.
 func (r *recorder) record(batch []*outcome) {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		began := time.Now()
 		revisions, err := r.write(batch)
 		if err == nil {
+			r.d.config.Metrics.Record.Observe(time.Since(began).Seconds())
+			r.d.config.Metrics.Recorded.Observe(float64(len(batch)))
 			r.report(batch, revisions)
 			return
 		}
@@ -162,7 +165,22 @@ func (r *recorder) report(batch []*outcome, revisions map[int64]int) {
 		if ours && revision != q.settings().revision {
 			r.d.Refresh() // the webhook was changed or deleted meanwhile
 		}
+		if ours {
+			r.d.config.Metrics.count(outcomes)
+			r.mourn(q, outcomes)
+		}
 		q.recorded(outcomes, !ours)
+	}
+}
+
+// mourn tells the operator of deliveries that will not be tried again.
+func (r *recorder) mourn(q *queue, outcomes []*outcome) {
+	for _, o := range outcomes {
+		if o.kind == givenUp {
+			e := o.item.occurrence
+			r.d.log.Warn("a delivery was given up", "webhook", q.settings().id, "event", e.ID, "stream", e.Stream.String(), "version", e.Version,
+				"attempts", o.item.attempts+1, "status", o.status, "reason", o.problem)
+		}
 	}
 }
 
