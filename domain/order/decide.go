@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/internal/check"
 )
 
 // Decide answers a valid command with the events that follow from it, none where it would change nothing, or says why it is not
@@ -123,9 +124,7 @@ func (d *decision) refuse(m *domain.Machine, subject, status, reason string, arg
 	if len(args) > 0 {
 		reason = fmt.Sprintf(reason, args...)
 	}
-	return &domain.IllegalTransitionError{
-		Machine: m.Name, Subject: subject, State: status, Command: d.command, Allowed: m.Allowed(status), Reason: reason,
-	}
+	return m.Refuse(d.command, subject, status, reason)
 }
 
 // refuseOrder refuses because of the order's own status, or a guard on its moves.
@@ -153,7 +152,7 @@ func (d *decision) create(c Create) error {
 	if c.OrderID == "" {
 		return &domain.InvalidCommandError{Command: d.command, Fields: []domain.FieldError{{Field: "orderId", Message: "it is required"}}}
 	}
-	c.PlaceAt = utc(c.PlaceAt)
+	c.PlaceAt = check.UTC(c.PlaceAt)
 	d.emit(Created(c)) // does not compile once the two differ, which is when the event needs a new schema version
 	return d.checkTotal()
 }
