@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/order"
+	"github.com/waybill-dev/waybill/domain/stock"
 )
 
 // Default values of [Config].
@@ -22,7 +23,7 @@ const (
 // Config tunes an [Engine]. The zero Config works.
 type Config struct {
 	// Aggregates are the kinds of streams that the engine runs.
-	// Defaults to the order aggregate alone.
+	// Defaults to [Aggregates]: all that there are.
 	Aggregates []*domain.Aggregate
 
 	// CacheSize is how many folded aggregates are kept in memory, so that repeated commands on them need not read their streams.
@@ -60,9 +61,17 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Aggregates are all kinds of streams that this program knows, the order first.
+func Aggregates() []*domain.Aggregate {
+	return []*domain.Aggregate{
+		order.Aggregate(),
+		stock.Aggregate(),
+	}
+}
+
 func (c Config) withDefaults() Config {
 	if len(c.Aggregates) == 0 {
-		c.Aggregates = []*domain.Aggregate{order.Aggregate()}
+		c.Aggregates = Aggregates()
 	}
 	c.CacheSize = cmp.Or(c.CacheSize, DefaultCacheSize)
 	if c.Now == nil {

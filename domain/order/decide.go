@@ -150,7 +150,7 @@ func (d *decision) create(c Create) error {
 		return d.refuseOrder("its id is taken")
 	}
 	if c.OrderID == "" {
-		return &domain.InvalidCommandError{Command: d.command, Fields: []domain.FieldError{{Field: "orderId", Message: "it is required"}}}
+		return domain.MissingID(c, "orderId")
 	}
 	c.PlaceAt = check.UTC(c.PlaceAt)
 	d.emit(Created(c)) // does not compile once the two differ, which is when the event needs a new schema version

@@ -72,6 +72,15 @@ func (v *Fields) Text(field, s string, limit int) {
 	}
 }
 
+// Required wants a text that is not empty.
+func (v *Fields) Required(field, s string, limit int) {
+	if s == "" {
+		v.Fail(field, "it is required")
+		return
+	}
+	v.Text(field, s, limit)
+}
+
 // OptionalText checks a text that an update may leave out.
 func (v *Fields) OptionalText(field string, s *string, limit int) {
 	if s != nil {
