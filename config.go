@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/batch"
+	"github.com/waybill-dev/waybill/domain/gift"
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/domain/stock"
 )
@@ -66,6 +68,8 @@ func Aggregates() []*domain.Aggregate {
 	return []*domain.Aggregate{
 		order.Aggregate(),
 		stock.Aggregate(),
+		batch.Aggregate(),
+		gift.Aggregate(),
 	}
 }
 
