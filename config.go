@@ -11,7 +11,9 @@ import (
 
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/batch"
+	"github.com/waybill-dev/waybill/domain/customer"
 	"github.com/waybill-dev/waybill/domain/gift"
+	"github.com/waybill-dev/waybill/domain/imports"
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/domain/stock"
 )
@@ -70,6 +72,10 @@ func Aggregates() []*domain.Aggregate {
 		stock.Aggregate(),
 		batch.Aggregate(),
 		gift.Aggregate(),
+		customer.Aggregate(),
+		customer.SubscriptionAggregate(),
+		customer.PasswordResetAggregate(),
+		imports.Aggregate(),
 	}
 }
 
