@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-dev/waybill/domain/imports"
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/domain/stock"
+	"github.com/waybill-dev/waybill/domain/subscription"
 )
 
 // Default values of [Config].
@@ -76,6 +77,8 @@ func Aggregates() []*domain.Aggregate {
 		customer.SubscriptionAggregate(),
 		customer.PasswordResetAggregate(),
 		imports.Aggregate(),
+		subscription.SubscriberAggregate(),
+		subscription.ItemAggregate(),
 	}
 }
 
