@@ -54,6 +54,24 @@ func (d *decision) decide(command domain.Command) error {
 	case StartFulfillment:
 		return d.startFulfillment()
 
+	case Schedule:
+		at := check.UTC(c.PlaceAt)
+		return d.upcoming(!at.Equal(d.o.PlaceAt), Scheduled{PlaceAt: at})
+	case Expedite:
+		return d.upcoming(d.o.ExpeditedAt.IsZero(), Expedited{})
+	case Skip:
+		return d.skip(c)
+	case Remind:
+		return d.upcoming(true, Reminded{})
+	case ChangePaymentSource:
+		return d.upcoming(c.PaymentSource != d.o.PaymentSource, PaymentSourceChanged{PaymentSource: c.PaymentSource})
+	case RecordError:
+		if d.o.Status == StatusPlacing {
+			d.emit(ErrorRecorded{Code: c.Code, Reason: c.Reason})
+			return nil
+		}
+		return d.upcoming(true, ErrorRecorded{Code: c.Code, Reason: c.Reason})
+
 	case Authorize:
 		return d.authorize(c)
 	case RecordFailedPayment:
@@ -185,7 +203,13 @@ func (d *decision) update(c Update) error {
 			return d.refuseOrder("%d of line item %s are in shipments, so it cannot become one that is not shipped", in, l.ID)
 		}
 	}
-	return d.settle()
+	if err := d.settle(); err != nil {
+		return err
+	}
+	if d.o.FirstItemAt.IsZero() && len(d.o.LineItems) > 0 {
+		d.emit(FirstItemAdded{})
+	}
+	return nil
 }
 
 // incomplete says what an order lacks that left the draft.
@@ -260,6 +284,29 @@ func (d *decision) approve() error {
 	}
 	d.emit(FulfillmentNotRequired{})
 	return nil
+}
+
+// upcoming records what happens to an order that waits for its day, if it changes anything.
+func (d *decision) upcoming(changed bool, e domain.Event) error {
+	if d.o.Status != StatusDraft && d.o.Status != StatusPending {
+		return d.refuseOrder("that is possible only before it is placed")
+	}
+	if changed {
+		d.emit(e)
+	}
+	return nil
+}
+
+// skip is a cancellation that is told as what it is meant to be. A placed order can be cancelled as well, but no longer skipped.
+func (d *decision) skip(c Skip) error {
+	if d.o.Status == StatusPlaced {
+		return d.refuseOrder("that is possible only before it is placed")
+	}
+	if err := d.check(OrderMachine, d.subject(), d.o.Status, "cancel"); err != nil {
+		return err
+	}
+	d.emit(Skipped{Reason: c.Reason})
+	return d.cancel("cancel", c.Reason, "")
 }
 
 // cancel ends the order by one of the moves into cancelled.

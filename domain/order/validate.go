@@ -82,6 +82,41 @@ func (c Cancel) Validate() error {
 	return v.Err(c)
 }
 
+func (c Expedite) Validate() error { return validateOrder(c, c.OrderID) }
+func (c Remind) Validate() error   { return validateOrder(c, c.OrderID) }
+
+func (c Schedule) Validate() error {
+	v := checker{}
+	v.ID("orderId", c.OrderID)
+	if c.PlaceAt.IsZero() {
+		v.Fail("placeAt", "it is required")
+	}
+	v.Time("placeAt", c.PlaceAt)
+	return v.Err(c)
+}
+
+func (c Skip) Validate() error {
+	v := checker{}
+	v.ID("orderId", c.OrderID)
+	v.Text("reason", c.Reason, MaxText)
+	return v.Err(c)
+}
+
+func (c ChangePaymentSource) Validate() error {
+	v := checker{}
+	v.ID("orderId", c.OrderID)
+	v.Required("paymentSource", c.PaymentSource, MaxText)
+	return v.Err(c)
+}
+
+func (c RecordError) Validate() error {
+	v := checker{}
+	v.ID("orderId", c.OrderID)
+	v.Text("code", c.Code, MaxText)
+	v.Required("reason", c.Reason, MaxText)
+	return v.Err(c)
+}
+
 func (c Authorize) Validate() error {
 	v := checker{}
 	v.ID("orderId", c.OrderID)
