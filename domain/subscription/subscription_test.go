@@ -130,6 +130,9 @@ func TestContract(t *testing.T) {
 	}
 }
 
+func FuzzSubscribers(f *testing.F) { subscribers.Fuzz(f) }
+func FuzzItems(f *testing.F)       { items.Fuzz(f) }
+
 func TestFirstAndLastSubscription(t *testing.T) {
 	s := subscribers.Expect(t, Subscriber{}, create("sub_1"), "subscriber.created", "subscription.created")
 	subscribers.Refuse(t, s, create("sub_1"), "its id is taken")

@@ -431,6 +431,67 @@ func (s Suite) lives(t *testing.T) {
 	}
 }
 
+// Fuzz decides whatever JSON a command is made of, in every status: it is refused with a typed error, or its events can be stored, read
+// back and folded.
+func (s Suite) Fuzz(f *testing.F) {
+	for i, c := range s.Commands {
+		text, err := json.Marshal(c)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(i, text)
+	}
+	states := []domain.State{s.Aggregate.New()}
+	for _, key := range slices.Sorted(maps.Keys(s.Reach)) {
+		state := s.Aggregate.New()
+		for _, c := range s.Reach[key] {
+			text, err := json.Marshal(c)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(slices.IndexFunc(s.Commands, func(zero domain.Command) bool { return zero.CommandName() == c.CommandName() }), text)
+		}
+		states = append(states, s.Play(f, state, s.Reach[key]...))
+	}
+	f.Fuzz(func(t *testing.T, which int, text []byte) {
+		if which < 0 || which >= len(s.Commands) {
+			return
+		}
+		v := reflect.New(reflect.TypeOf(s.Commands[which]))
+		if json.Unmarshal(text, v.Interface()) != nil {
+			return
+		}
+		command := v.Elem().Interface().(domain.Command)
+		if command.Validate() != nil {
+			return
+		}
+		for _, state := range states {
+			events, err := s.Aggregate.Decide(state, command)
+			if err != nil {
+				if !typed(err, s.Aggregate, command) {
+					t.Fatalf("%+v: %#v", command, err)
+				}
+				continue
+			}
+			for _, e := range events {
+				data, version, err := s.Aggregate.Codec.Encode(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				back, err := s.Aggregate.Codec.Decode(domain.Recorded{Type: e.EventType(), SchemaVersion: version, Data: data})
+				if err != nil {
+					t.Fatalf("%s is read back as %+v, %v", data, back, err)
+				}
+				one, other := s.Aggregate.Evolve(state, e, start), s.Aggregate.Evolve(state, back, start)
+				if !reflect.DeepEqual(one, other) {
+					t.Fatalf("%s leads to %+v, read back to %+v", data, one, other)
+				}
+				state = one
+			}
+		}
+	})
+}
+
 // changes lists the statuses that became others, as "machine from to". What is new or gone is no change.
 func (s Suite) changes(before, after domain.State) (list []string) {
 	was, is := s.Statuses(before), s.Statuses(after)
