@@ -325,11 +325,11 @@ func (s Suite) words(t *testing.T) {
 	}
 }
 
-// events sees that an event leaves the state before it as it was, and gives one that stays as it is when the one before goes another
-// way.
+// events sees that an event leaves the state before it as it was, gives one that stays as it is when the one before goes another way,
+// and shares nothing with it.
 func (s Suite) events(t *testing.T) {
 	for key, commands := range s.Reach {
-		state := s.Play(t, s.Aggregate.New(), commands...)
+		state := roomy(s.Play(t, s.Aggregate.New(), commands...))
 		before := show(t, state)
 		for _, e := range s.Samples {
 			next := s.Aggregate.Evolve(state, e, start.Add(time.Hour))
@@ -347,6 +347,66 @@ func (s Suite) events(t *testing.T) {
 			if again := show(t, s.Aggregate.Evolve(state, e, start.Add(time.Hour))); again != was {
 				t.Fatalf("%s: %s leads to\n%s, and then to\n%s", key, e.EventType(), was, again)
 			}
+			if beyond := written(reflect.ValueOf(state)); beyond != "" {
+				t.Fatalf("%s: %s wrote into the room behind the list %s of the state before it", key, e.EventType(), beyond)
+			}
+			data, version, err := s.Aggregate.Codec.Encode(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own, err := s.Aggregate.Codec.Decode(domain.Recorded{Type: e.EventType(), SchemaVersion: version, Data: data})
+			if err != nil {
+				t.Fatal(err)
+			}
+			next = s.Aggregate.Evolve(state, own, start.Add(time.Hour))
+			scramble(reflect.ValueOf(own))
+			if got := show(t, next); got != was {
+				t.Fatalf("%s: the state after %s shares with it what became\n%s, from\n%s", key, e.EventType(), got, was)
+			}
+		}
+	}
+}
+
+// roomy copies a state so that its lists have room to grow, which is what lets an append write into somebody else's list.
+func roomy(state domain.State) domain.State {
+	v := reflect.New(reflect.TypeOf(state)).Elem()
+	v.Set(reflect.ValueOf(state))
+	for i := range v.NumField() {
+		if list := v.Field(i); list.Kind() == reflect.Slice && !list.IsNil() {
+			wide := reflect.MakeSlice(list.Type(), list.Len(), list.Len()+10)
+			reflect.Copy(wide, list)
+			list.Set(wide)
+		}
+	}
+	return v.Interface()
+}
+
+// written names a list of a roomy state that somebody wrote into behind its end.
+func written(state reflect.Value) string {
+	for i := range state.NumField() {
+		if list := state.Field(i); list.Kind() == reflect.Slice {
+			for whole, j := list.Slice(0, list.Cap()), list.Len(); j < whole.Len(); j++ {
+				if !whole.Index(j).IsZero() {
+					return state.Type().Field(i).Name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// scramble overwrites what an event refers to.
+func scramble(event reflect.Value) {
+	for i := range event.NumField() {
+		switch v := event.Field(i); v.Kind() {
+		case reflect.Pointer:
+			v.Elem().SetZero()
+		case reflect.Slice:
+			for j := range v.Len() {
+				v.Index(j).SetZero()
+			}
+		case reflect.Map:
+			v.Clear()
 		}
 	}
 }
