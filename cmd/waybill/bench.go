@@ -25,7 +25,8 @@ import (
 func (p *program) benchCommand() *cobra.Command {
 	var quick bool
 	var page string
-	var seconds, events, log, backlog int
+	var seconds float64
+	var events, log, backlog int
 	c := &cobra.Command{
 		Use:   "bench [scenario]…",
 		Short: "Measure commands and deliveries beside what limits them",
@@ -52,16 +53,19 @@ The exit status is 0 whether or not goals are reached.`,
 			if quick {
 				sizes = bench.Quick()
 			}
+			if c.Flags().Changed("seconds") {
+				if !(seconds >= 0.01 && seconds <= 3600) { // nor is it NaN
+					return usagef("give a number from 0.01 to 3600", "--seconds: %v is not a duration to measure for", seconds)
+				}
+				sizes.Measure = time.Duration(seconds * float64(time.Second))
+				sizes.Live = 6 * sizes.Measure
+			}
 			for _, flag := range []struct {
 				name  string
 				value int
 				most  int
 				set   func(int)
 			}{
-				{"seconds", seconds, 3600, func(n int) {
-					sizes.Measure = time.Duration(n) * time.Second
-					sizes.Live = 6 * sizes.Measure
-				}},
 				{"events", events, 10_000_000, func(n int) { sizes.Deliveries, sizes.Slow, sizes.FanOut = n, (n+5)/6, (n+1)/2 }},
 				{"log", log, 1_000_000_000, func(n int) { sizes.Log = n }},
 				{"backlog", backlog, 1_000_000_000, func(n int) { sizes.Backlog = n }},
@@ -74,7 +78,15 @@ The exit status is 0 whether or not goals are reached.`,
 				}
 				flag.set(flag.value)
 			}
-			return p.bench(c.Context(), scenarios, sizes, page)
+			line := "waybill bench"
+			for _, name := range []string{"quick", "seconds", "events", "log", "backlog", "write"} {
+				if f := c.Flags().Lookup(name); f.Changed && name == "quick" {
+					line += " --quick"
+				} else if f.Changed {
+					line += " --" + name + " " + f.Value.String()
+				}
+			}
+			return p.bench(c.Context(), scenarios, sizes, page, line)
 		},
 		ValidArgsFunction: cobra.FixedCompletions(scenarioNames(), cobra.ShellCompDirectiveNoFileComp),
 	}
@@ -82,7 +94,7 @@ The exit status is 0 whether or not goals are reached.`,
 	flags.SortFlags = false
 	flags.BoolVar(&quick, "quick", false, "measure little: for a look, the ratios vary more")
 	flags.StringVar(&page, "write", "", "also write a page about all scenarios to this `file`")
-	flags.IntVar(&seconds, "seconds", 3, "how long to measure each rate; what has to settle takes several times as long")
+	flags.Float64Var(&seconds, "seconds", 3, "how long to measure each rate; what has to settle takes several times as long")
 	flags.IntVar(&events, "events", 200_000, "how many deliveries to make of events that are in the log")
 	flags.IntVar(&log, "log", 5_000_000, "how many events the large log has")
 	flags.IntVar(&backlog, "backlog", 1_000_000, "how many deliveries the large backlog has")
@@ -135,7 +147,14 @@ func selectScenarios(names []string) ([]bench.Scenario, error) {
 	return selected, nil
 }
 
-func (p *program) bench(ctx context.Context, scenarios []bench.Scenario, sizes bench.Sizes, page string) (err error) {
+func (p *program) bench(ctx context.Context, scenarios []bench.Scenario, sizes bench.Sizes, page, line string) (err error) {
+	if page != "" { // not found out in ten minutes
+		file, err := os.OpenFile(page, os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		file.Close()
+	}
 	var server *database
 	if p.database != "" {
 		server, err = p.openDatabase(ctx)
@@ -165,12 +184,12 @@ func (p *program) bench(ctx context.Context, scenarios []bench.Scenario, sizes b
 	if config.Pgbench, err = findPgbench(server); err != nil {
 		return err
 	}
-	report := bench.Report{At: p.now(), Commit: commit(), Sizes: sizes, Command: "waybill bench --write " + page}
+	report := bench.Report{At: p.now(), Commit: commit(), Sizes: sizes, Command: line}
 	if report.Machine, err = bench.Describe(ctx, server.DB); err != nil {
 		return err
 	}
 	if !p.json() {
-		p.printBenchRow("scenario", "", "value", "limit", "ratio", "goal", "", p.style.dim)
+		p.printBenchHeader()
 	}
 	for _, s := range scenarios {
 		progress.next(s.Name)
@@ -210,9 +229,14 @@ func (p *program) printResult(r bench.Result) error {
 	return nil
 }
 
+func (p *program) printBenchHeader() {
+	plain := func(text string) string { return text }
+	p.printBenchRow("scenario", "", "value", "limit", "ratio", "goal", "", plain)
+}
+
 // printBenchRow prints a row of a table of which the others are not known yet.
 func (p *program) printBenchRow(scenario, measure, value, limit, ratio, goal, verdict string, colour func(string) string) {
-	row := padRight(scenario, 12) + padRight(measure, 13) + padLeft(value, 20) + padLeft(limit, 20) + padLeft(colour(ratio), 8) +
+	row := padRight(scenario, 12) + padRight(measure, 13) + padLeft(value, 22) + padLeft(limit, 22) + padLeft(colour(ratio), 8) +
 		padLeft(goal, 8) + "  " + colour(verdict)
 	p.printf("%s\n", strings.TrimRight(row, " "))
 }

@@ -112,7 +112,7 @@ var tpsPattern = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
 // runPgbench returns how often per second pgbench ran the script. Each run numbers its rows differently.
 func runPgbench(ctx context.Context, program, dsn, script string, run, clients int, duration time.Duration) (float64, error) {
 	cmd := exec.CommandContext(ctx, program, "--no-vacuum", "--protocol=prepared", "--file="+script,
-		"--client="+strconv.Itoa(clients), "--jobs="+strconv.Itoa(min(clients, 2)), "--time="+strconv.Itoa(int(duration.Seconds())),
+		"--client="+strconv.Itoa(clients), "--jobs="+strconv.Itoa(min(clients, 2)), "--time="+strconv.Itoa(max(1, int(duration.Seconds()))),
 		"--define=run="+strconv.Itoa(run), "--define=row=0", dsn)
 	output, err := cmd.Output()
 	if ctx.Err() != nil {

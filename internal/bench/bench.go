@@ -56,7 +56,7 @@ type Database struct {
 
 // Sizes are how much is measured.
 type Sizes struct {
-	Measure    time.Duration // of a rate; whole seconds, for pgbench
+	Measure    time.Duration // of a rate; pgbench takes whole seconds
 	Live       time.Duration // of what has to settle first, or to reach a deadline
 	Rounds     int           // how often scenario and limit take turns
 	Deliveries int           // of events that are in the log already

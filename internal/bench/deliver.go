@@ -17,7 +17,9 @@ func deliver(webhooks int, goal float64) func(context.Context, *run) ([]Result, 
 }
 
 func slow(goal float64) func(context.Context, *run) ([]Result, error) {
-	return func(ctx context.Context, r *run) ([]Result, error) { return r.deliver(ctx, slows, 1, r.Sizes.Slow, goal) }
+	return func(ctx context.Context, r *run) ([]Result, error) {
+		return r.deliver(ctx, slows, 1, r.Sizes.Slow, goal)
+	}
 }
 
 func (r *run) deliver(ctx context.Context, kind string, webhooks, events int, goal float64) ([]Result, error) {

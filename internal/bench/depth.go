@@ -110,7 +110,9 @@ func (d *depth) compare(ctx context.Context, goal float64) ([]Result, error) {
 	if _, _, err := alternate(rounds, add(0, d.empty), add(1, d.full)); err != nil {
 		return nil, err
 	}
-	mean := func(sums [2]float64) (limit, value float64) { return sums[0] / float64(rounds+1), sums[1] / float64(rounds) }
+	mean := func(sums [2]float64) (limit, value float64) {
+		return sums[0] / float64(rounds+1), sums[1] / float64(rounds)
+	}
 	appendLimit, appendValue := mean(appended)
 	fanLimit, fanValue := mean(fanned)
 	return []Result{

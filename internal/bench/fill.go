@@ -97,8 +97,8 @@ func (s *subject) newLife(ctx context.Context) (*life, error) {
 // fillLog appends events number $3 to $4 of as many orders as it takes, which take turns in hundreds. Everything has the size and the order
 // of what the engine appends, but the hashes chain nothing: no reader but `audit verify` looks at them.
 const fillLog = `
-INSERT INTO events (workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
-SELECT $1, 'order/' || o.id, o.version,
+INSERT INTO events (transaction_id, workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
+SELECT (SELECT era_base() | pg_current_xact_id()::text::bigint), $1, 'order/' || o.id, o.version,
 	(lpad(to_hex($5::bigint + i / 1000), 12, '0') || '7' || lpad(to_hex(i % 1000), 3, '0') || '8' || substr(md5($2 || i), 1, 15))::uuid,
 	($6::text[])[o.version], ($7::smallint[])[o.version], replace(($8::text[])[o.version], $10, o.id)::json, ($9::text[])[o.version]::json,
 	now(), decode(repeat('00', 32), 'hex')
