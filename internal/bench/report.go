@@ -149,8 +149,8 @@ func (r Report) Markdown() string {
 		say("| %s | %s | %s |\n", scenario.Name, scenario.What, scenario.Limit)
 	}
 	s := r.Sizes
-	say("\nOf this run: every rate over %s, what has to settle over %s, scenario and limit in turns (%d rounds, the limit first and last); %s\n",
-		s.Measure, s.Live, s.Rounds, Count(s.Deliveries))
+	say("\nOf this run: every rate over %s, what has to settle over %s, scenario and limit in turns (%s, the limit first and last); %s\n",
+		s.Measure, s.Live, counted(s.Rounds, "round"), Count(s.Deliveries))
 	say("deliveries (%s to the slow receiver), %s events to fan out, %s events in the large log, %s deliveries in the backlog.\n",
 		Count(s.Slow), Count(s.FanOut), Count(s.Log), Count(s.Backlog))
 	if s.Live < 15*time.Second {
