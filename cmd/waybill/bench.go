@@ -66,7 +66,7 @@ The exit status is 0 whether or not goals are reached.`,
 				most  int
 				set   func(int)
 			}{
-				{"events", events, 10_000_000, func(n int) { sizes.Deliveries, sizes.Slow, sizes.FanOut = n, (n+5)/6, (n+1)/2 }},
+				{"events", events, 10_000_000, func(n int) { sizes.Deliveries, sizes.Slow, sizes.FanOut = n, (n+5)/6, n }},
 				{"log", log, 1_000_000_000, func(n int) { sizes.Log = n }},
 				{"backlog", backlog, 1_000_000_000, func(n int) { sizes.Backlog = n }},
 			} {

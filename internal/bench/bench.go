@@ -69,7 +69,7 @@ type Sizes struct {
 // Full is what the goals are for. A run takes about ten minutes on two cores.
 func Full() Sizes {
 	return Sizes{Measure: 3 * time.Second, Live: 20 * time.Second, Rounds: 2,
-		Deliveries: 200_000, Slow: 30_000, FanOut: 100_000, Log: 5_000_000, Backlog: 1_000_000}
+		Deliveries: 200_000, Slow: 30_000, FanOut: 200_000, Log: 5_000_000, Backlog: 1_000_000}
 }
 
 // Quick is for a look: what takes time to show, such as timeouts, does not show.
