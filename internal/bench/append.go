@@ -67,12 +67,18 @@ func (r *run) appendBesidePgbench(ctx context.Context, clients int) (limit, valu
 	if err != nil {
 		return 0, 0, "", err
 	}
-	var commands int
+	beside := *times
+	var commands, inserts int
 	runs := 0
 	limit, value, err = alternate(r.Sizes.Rounds, func() (float64, error) {
 		runs++
 		r.Progress("pgbench with "+counted(clients, "client"), 0, 0)
-		return runPgbench(ctx, r.Pgbench, s.DSN, script, runs, clients, r.Sizes.Measure)
+		began := time.Now()
+		beside.begin(os.Getpid())
+		rate, err := runPgbench(ctx, r.Pgbench, s.DSN, script, runs, clients, r.Sizes.Measure)
+		beside.end()
+		inserts += int(rate * time.Since(began).Seconds())
+		return rate, err
 	}, func() (float64, error) {
 		r.Progress("commands from "+counted(clients, "goroutine"), 0, 0)
 		times.begin(os.Getpid())
@@ -81,7 +87,10 @@ func (r *run) appendBesidePgbench(ctx context.Context, clients int) (limit, valu
 		commands += n
 		return rate, err
 	})
-	return limit, value, times.each("a command", "the program", commands), err
+	if spent = times.each("a command", "the program", commands); spent != "" && times.postmaster != 0 && inserts > 0 {
+		spent += fmt.Sprintf("; of pgbench's INSERT: %s there", perThing(beside.postgres, inserts))
+	}
+	return limit, value, spent, err
 }
 
 // appendRate creates orders from so many goroutines for a while, and returns how many per second and in all.

@@ -152,7 +152,10 @@ func Run(ctx context.Context, config Config, scenario Scenario) (results []Resul
 	for i := range results {
 		results[i].Scenario = scenario.Name
 	}
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err() // what else went wrong went wrong because of it
+	case err != nil:
 		err = fmt.Errorf("%s: %w", scenario.Name, err)
 	}
 	return results, err

@@ -393,10 +393,10 @@ func TestProcessorTimes(t *testing.T) {
 	for began := time.Now(); time.Since(began) < 50*time.Millisecond; {
 	}
 	times.end()
-	if times.program <= 0 || times.postmaster != 0 && times.postgre <= 0 {
+	if times.program <= 0 || times.postmaster != 0 && times.postgres <= 0 {
 		t.Errorf("no time was spent: %+v", times)
 	}
-	fixed := processorTimes{program: 310 * time.Millisecond, postgre: 300 * time.Millisecond, postmaster: 1}
+	fixed := processorTimes{program: 310 * time.Millisecond, postgres: 300 * time.Millisecond, postmaster: 1}
 	if got := fixed.each("a command", "the program", 10_000); got != "processor time of a command: 31 µs in the program, 30 µs in PostgreSQL" {
 		t.Error(got)
 	}

@@ -51,10 +51,9 @@ func readStat(pid int) (s stat, ok bool) {
 type processorTimes struct {
 	postmaster int // 0 where it is not on this machine
 
-	pid              int
-	programBefore    time.Duration
-	postgresBefore   time.Duration
-	program, postgre time.Duration
+	pid                           int
+	programBefore, postgresBefore time.Duration
+	program, postgres             time.Duration
 }
 
 func newProcessorTimes(ctx context.Context, db *sql.DB) (*processorTimes, error) {
@@ -79,7 +78,7 @@ func (t *processorTimes) begin(pid int) {
 func (t *processorTimes) end() {
 	program, postgres := t.now()
 	t.program += program - t.programBefore
-	t.postgre += postgres - t.postgresBefore
+	t.postgres += postgres - t.postgresBefore
 }
 
 func (t *processorTimes) now() (program, postgres time.Duration) {
@@ -104,12 +103,15 @@ func (t *processorTimes) each(thing, program string, n int) string {
 	if n == 0 || t.program == 0 {
 		return ""
 	}
-	micro := func(d time.Duration) string { return fmt.Sprintf("%.0f µs", float64(d.Microseconds())/float64(n)) }
-	text := fmt.Sprintf("processor time of %s: %s in %s", thing, micro(t.program), program)
+	text := fmt.Sprintf("processor time of %s: %s in %s", thing, perThing(t.program, n), program)
 	if t.postmaster != 0 {
-		text += fmt.Sprintf(", %s in PostgreSQL", micro(t.postgre))
+		text += fmt.Sprintf(", %s in PostgreSQL", perThing(t.postgres, n))
 	}
 	return text
+}
+
+func perThing(d time.Duration, n int) string {
+	return fmt.Sprintf("%.0f µs", float64(d.Microseconds())/float64(n))
 }
 
 // peakMemory is the most memory that a process had at a time, in MiB.
