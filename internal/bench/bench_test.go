@@ -43,7 +43,7 @@ func TestMarkdownGolden(t *testing.T) {
 	}
 	results[0].Note = "processor time of a command: 31 µs in the program, 30 µs in PostgreSQL"
 	report := Report{
-		Machine: Machine{System: "linux/amd64", Processor: "Example 9000", Cores: 2, Memory: "24 GiB", Go: "go1.26.0", PostgreSQL: "15.17",
+		Machine: Machine{System: "linux/amd64", Processor: "Example 9000", Cores: 2, Memory: "24 GiB", Load: "0.08", Go: "go1.26.0", PostgreSQL: "15.17",
 			Settings: []string{"fsync on", "synchronous_commit on"}},
 		Commit: "0123456789abcdef", At: time.Date(2026, 7, 1, 10, 0, 0, 0, time.FixedZone("CEST", 7200)), Took: 443*time.Second + 7e8,
 		Sizes: Full(), Command: "waybill bench --write docs/benchmarks.md", Results: results,
@@ -51,7 +51,7 @@ func TestMarkdownGolden(t *testing.T) {
 	golden(t, "testdata/report.md", report.Markdown())
 
 	report.Results, report.Sizes = results[1:], Quick()
-	report.Machine.Memory, report.Machine.Processor, report.Machine.Cores = "", "", 1
+	report.Machine.Memory, report.Machine.Load, report.Machine.Processor, report.Machine.Cores = "", "", "", 1
 	golden(t, "testdata/report-quick.md", report.Markdown())
 }
 

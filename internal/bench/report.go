@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -19,6 +20,7 @@ type Machine struct {
 	Processor string
 	Cores     int
 	Memory    string
+	Load      string // processes that wanted to run, on average over the minute before: what else the machine did
 	Go        string
 	// Of the server.
 	PostgreSQL string
@@ -33,6 +35,9 @@ func Describe(ctx context.Context, db *sql.DB) (Machine, error) {
 	m := Machine{System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Go: runtime.Version(), Processor: procValue("cpuinfo", "model name")}
 	if kib, err := strconv.ParseFloat(strings.TrimSuffix(procValue("meminfo", "MemTotal"), " kB"), 64); err == nil {
 		m.Memory = fmt.Sprintf("%.0f GiB", kib/(1<<20))
+	}
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load, _, _ = strings.Cut(string(text), " ")
 	}
 	if err := db.QueryRowContext(ctx, `SELECT current_setting('server_version')`).Scan(&m.PostgreSQL); err != nil {
 		return m, err
@@ -171,6 +176,7 @@ func (r Report) Markdown() string {
 		{"date", r.At.UTC().Format("2006-01-02 15:04") + " UTC, " + r.Took.Round(time.Second).String()},
 		{"commit", r.Commit},
 		{"machine", listed(counted(r.Machine.Cores, "core"), r.Machine.Memory, r.Machine.Processor, r.Machine.System)},
+		{"load before", cmp.Or(r.Machine.Load, "unknown")},
 		{"PostgreSQL", listed(append([]string{r.Machine.PostgreSQL}, r.Machine.Settings...)...)},
 		{"Go", r.Machine.Go},
 	} {
