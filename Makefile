@@ -35,7 +35,7 @@ generate: ## write anew what is made from the machines' tables: diagrams and gol
 	go test . ./cmd/waybill $(addprefix ./domain/,order stock batch gift customer imports subscription) -run Golden -update
 
 build: postgres
-	@go build -o bin/waybill ./cmd/waybill
+	@go build -buildvcs=auto -o bin/waybill ./cmd/waybill
 
 # The programs use the PostgreSQL binaries of this machine. Where there are none, root on Debian gets them from its package; anybody
 # else lets the program download its own at first start.
