@@ -6,7 +6,7 @@
 //	keeper.go    which webhooks are ours
 //	queue.go     one webhook's deliveries in memory: whose turn is it?
 //	read.go      from the tables into memory, with the event and the state around it (states.go)
-//	send.go      one attempt (target.go: to whom we may connect)
+//	send.go      one attempt (transport.go: over the wire; target.go: to whom we may connect)
 //	record.go    what came of it, many at a time
 //	show.go      looking at deliveries from outside
 package delivery
@@ -191,7 +191,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	d.keeper.run(ctx) // returns when every queue is done with
 	stop()
 	helpers.Wait()
-	if t, ok := d.config.Transport.(*http.Transport); ok {
+	if t, ok := d.config.Transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 	return nil

@@ -161,7 +161,7 @@ func explain(err error, timeout time.Duration) string {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		strings.Contains(err.Error(), "server closed idle connection"):
 		return "reset: the receiver closed the connection without an answer"
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server response headers exceeded"):
+	case strings.Contains(err.Error(), "malformed "), strings.Contains(err.Error(), "server response headers exceeded"):
 		return "protocol: the answer is not HTTP that can be read"
 	}
 	return "network: the request failed"
