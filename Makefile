@@ -32,7 +32,7 @@ chaos: postgres ## hours of bad luck in some minutes: kills, stops, cuts, full d
 		-chaos.cuts 40 -chaos.delays 30 -chaos.resets 40 -chaos.lags 30 -chaos.clocks 40 -chaos.pauses 30 -chaos.full 20
 
 generate: ## write anew what is made from the machines' tables: diagrams and golden files
-	go test . ./cmd/waybill ./domain/order -run Golden -update
+	go test . ./cmd/waybill $(addprefix ./domain/,order stock batch gift customer imports subscription) -run Golden -update
 
 build: postgres
 	@go build -o bin/waybill ./cmd/waybill

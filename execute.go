@@ -155,7 +155,7 @@ func (w *Workspace) ExecuteTx(ctx context.Context, tx *sql.Tx, command domain.Co
 	if err != nil {
 		return Result{}, err
 	}
-	w.engine.relays.wake() // early, for nobody knows when the caller commits; the relay also looks by itself
+	w.engine.relays.wake() // early, for nobody knows when the caller commits; relays look again after a moment, and [Engine.Wake] is exact
 	return r.result(batch.Head().Version, batch.Events), nil
 }
 

@@ -46,7 +46,7 @@ type Event interface {
 // Recorded is an event as the log holds it.
 type Recorded struct {
 	Position      int64           // place in the log; unique, ascending within a stream, with gaps
-	TransactionID uint64          // the PostgreSQL transaction that appended it (xid8); the log is read in order of (TransactionID, Position)
+	TransactionID int64           // what appended it: the log's era << 44 | PostgreSQL's transaction id; the log is read in order of (TransactionID, Position)
 	Workspace     string          // the tenant
 	Stream        StreamID        // the aggregate
 	Version       int             // 1, 2, 3, … without gaps within a stream

@@ -16,25 +16,26 @@ import (
 )
 
 const appendStatement = `SELECT id, position, transaction_id FROM append_events(
-	$1::uuid[], $2::uuid[], $3::xid8[], $4::text[], $5::text[], $6::integer[], $7::text[],
-	$8::smallint[], $9::json[], $10::json[], $11::timestamptz[], $12::bytea[],
-	$13::uuid[], $14::text[], $15::text[], $16::bytea[], $17::text[], $18::integer[], $19::integer[], $20::timestamptz[])`
+	$1, $2, $3, $4::uuid[], $5::uuid[], $6::bigint[], $7::text[], $8::text[], $9::integer[], $10::text[],
+	$11::smallint[], $12::json[], $13::json[], $14::timestamptz[], $15::bytea[],
+	$16::uuid[], $17::text[], $18::text[], $19::bytea[], $20::text[], $21::integer[], $22::integer[], $23::timestamptz[])`
 
 // plainStatement is what append_events does for batches of one event and without a key, which are most. It takes two thirds of the
 // function's time.
-const plainStatement = `INSERT INTO events (id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
-	SELECT id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash
-	FROM unnest($1::uuid[], $2::xid8[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::smallint[], $8::json[], $9::json[],
-		$10::timestamptz[], $11::bytea[])
+const plainStatement = `INSERT INTO events (transaction_id, id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
+	SELECT ` + thisTransaction + `, id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash
+	FROM unnest($4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::integer[], $9::text[], $10::smallint[], $11::json[], $12::json[],
+		$13::timestamptz[], $14::bytea[])
 		AS e (id, previous, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
-	WHERE e.previous <= pg_current_xact_id()
+	WHERE e.previous <= ` + thisTransaction + ` AND ` + expectEra + `
 	ORDER BY e.workspace, e.stream
 	ON CONFLICT ON CONSTRAINT events_stream DO NOTHING
 	RETURNING id, position, transaction_id`
 
 // loneStatement is the same for a single such batch, without arrays.
-const loneStatement = `INSERT INTO events (id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
-	SELECT $1::uuid, $3, $4, $5, $6, $7, $8::json, $9::json, $10, $11 WHERE $2::xid8 <= pg_current_xact_id()
+const loneStatement = `INSERT INTO events (transaction_id, id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
+	SELECT ` + thisTransaction + `, $4::uuid, $6, $7, $8, $9, $10, $11::json, $12::json, $13, $14
+	WHERE $5::bigint <= ` + thisTransaction + ` AND ` + expectEra + `
 	ON CONFLICT ON CONSTRAINT events_stream DO NOTHING
 	RETURNING id, position, transaction_id`
 
@@ -61,8 +62,30 @@ func (s *Store) appendAll(ctx context.Context, batches []*Batch) ([]error, error
 	return s.call(ctx, nil, batches)
 }
 
-// call runs the statement that fits the batches, within tx if there is one.
+// call runs the statement that fits the batches, within tx if there is one. If nothing came of it, that may be because the server is
+// another than we knew of; then it is run again.
 func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error, error) {
+	for {
+		era, err := s.currentEra(ctx)
+		if err != nil {
+			return nil, err
+		}
+		verdicts, nothing, err := s.callIn(ctx, era, tx, batches)
+		if err != nil || !nothing {
+			return verdicts, err
+		}
+		var q querier = s.db
+		if tx != nil {
+			q = tx
+		}
+		if changed, err := s.eraChanged(ctx, q, era); err != nil || !changed {
+			return verdicts, err
+		}
+	}
+}
+
+// callIn also says whether the database did nothing at all.
+func (s *Store) callIn(ctx context.Context, era *era, tx *sql.Tx, batches []*Batch) (verdicts []error, nothing bool, err error) {
 	slot, query, layout := &s.appendStmt, appendStatement, arguments
 	switch {
 	case !plain(batches):
@@ -73,7 +96,7 @@ func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error
 	}
 	statement, err := s.statement(ctx, slot, query)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if tx != nil {
 		statement = tx.StmtContext(ctx, statement)
@@ -81,20 +104,20 @@ func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error
 	began := time.Now()
 	defer func() { s.metrics.Seconds.Observe(time.Since(began).Seconds()) }()
 	s.metrics.GroupSize.Observe(float64(len(batches)))
-	rows, err := statement.QueryContext(ctx, layout(batches)...)
+	rows, err := statement.QueryContext(ctx, append([]any{era.base, era.server, era.log}, layout(batches)...)...)
 	if err != nil {
-		return nil, pgerr.Wrap(describe(batches), err)
+		return nil, false, pgerr.Wrap(describe(batches), err)
 	}
 	defer rows.Close()
 
 	positions := make(map[uuid.UUID]int64, len(batches))
 	var taken []uuid.UUID
-	var transactionID uint64
+	var transactionID int64
 	for rows.Next() {
 		var id uuid.UUID
 		var position sql.NullInt64
 		if err := rows.Scan(&id, &position, &transactionID); err != nil {
-			return nil, pgerr.Wrap(describe(batches), err)
+			return nil, false, pgerr.Wrap(describe(batches), err)
 		}
 		if position.Valid {
 			positions[id] = position.Int64
@@ -103,10 +126,10 @@ func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return nil, pgerr.Wrap(describe(batches), err)
+		return nil, false, pgerr.Wrap(describe(batches), err)
 	}
 
-	verdicts := make([]error, len(batches))
+	verdicts = make([]error, len(batches))
 	for i, b := range batches {
 		switch {
 		case slices.Contains(taken, b.ID):
@@ -123,7 +146,7 @@ func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error
 		}
 		s.metrics.Conflicts.Inc()
 	}
-	return verdicts, nil
+	return verdicts, len(positions) == 0 && len(taken) == 0, nil
 }
 
 func describe(batches []*Batch) string {
@@ -151,7 +174,7 @@ func plainArguments(batches []*Batch) []any {
 func loneArguments(batches []*Batch) []any {
 	b := batches[0]
 	e := b.Events[0]
-	return []any{e.ID.String(), strconv.FormatUint(b.After.TransactionID, 10), e.Workspace, e.Stream.String(), e.Version, e.Type,
+	return []any{e.ID.String(), b.After.TransactionID, e.Workspace, e.Stream.String(), e.Version, e.Type,
 		e.SchemaVersion, string(e.Data), string(e.Metadata), e.RecordedAt, e.Hash}
 }
 
@@ -172,7 +195,7 @@ func arguments(batches []*Batch) []any {
 			e := &b.Events[i]
 			head.add(b.ID.String())
 			id.add(e.ID.String())
-			previous.add(strconv.FormatUint(b.After.TransactionID, 10))
+			previous.add(strconv.FormatInt(b.After.TransactionID, 10))
 			version.add(strconv.Itoa(e.Version))
 			schemaVersion.add(strconv.Itoa(e.SchemaVersion))
 			recordedAt.add(at)

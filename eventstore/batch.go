@@ -16,7 +16,7 @@ type Head struct {
 	Version       int
 	Hash          []byte
 	RecordedAt    time.Time
-	TransactionID uint64
+	TransactionID int64
 }
 
 // HeadOf is the head of a stream whose newest event is r.

@@ -16,15 +16,19 @@ import (
 
 const pageSize = 500 // events per round trip when reading
 
-const columns = `position, transaction_id, workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash`
+const (
+	columns      = `position, transaction_id, workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash`
+	eventColumns = `e.position, e.transaction_id, e.workspace, e.stream, e.version, e.id, e.type, e.schema_version, e.data, e.metadata,
+		e.recorded_at, e.hash`
+)
 
 const (
 	streamQuery = `SELECT ` + columns + ` FROM events
 		WHERE workspace = $1 AND stream = $2 AND version > $3 ORDER BY version LIMIT $4`
 
-	logQuery = `SELECT ` + columns + ` FROM events
-		WHERE (transaction_id, position) > ($1::xid8, $2) AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-		ORDER BY transaction_id, position LIMIT $3`
+	logQuery = `SELECT ` + eventColumns + `
+		FROM next_events($1, $2, log_horizon(), 0, $3) n JOIN events e ON e.transaction_id = n.transaction_id AND e.position = n.position
+		ORDER BY n.transaction_id, n.position`
 
 	streamsQuery = `SELECT ` + columns + `, n
 		FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS at (workspace_at, stream_at, version_at, n)
@@ -47,7 +51,7 @@ func scan(rows *sql.Rows) (domain.Recorded, error) {
 
 // Cursor is a place in the log: everything up to and including this event has been read. The zero Cursor is the beginning.
 type Cursor struct {
-	TransactionID uint64
+	TransactionID int64
 	Position      int64
 }
 

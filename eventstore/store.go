@@ -15,6 +15,7 @@ type Store struct {
 	group   group
 	metrics Metrics
 
+	era         atomic.Pointer[era]
 	checked     atomic.Bool // the schema is the one this program was written for
 	appendStmt  atomic.Pointer[sql.Stmt]
 	loneStmt    atomic.Pointer[sql.Stmt]
@@ -36,16 +37,23 @@ func New(db *sql.DB) *Store {
 // Metrics tells what the store does.
 func (s *Store) Metrics() Metrics { return s.metrics }
 
+// checkSchema makes sure, once, that the schema is the one this program was written for.
+func (s *Store) checkSchema(ctx context.Context) error {
+	if s.checked.Load() {
+		return nil
+	}
+	err := migrations.Check(ctx, s.db)
+	s.checked.Store(err == nil)
+	return err
+}
+
 // statement prepares a query once for all. Should two goroutines come first together, one's statement is dropped unused.
 func (s *Store) statement(ctx context.Context, slot *atomic.Pointer[sql.Stmt], query string) (*sql.Stmt, error) {
 	if prepared := slot.Load(); prepared != nil {
 		return prepared, nil
 	}
-	if !s.checked.Load() {
-		if err := migrations.Check(ctx, s.db); err != nil {
-			return nil, err
-		}
-		s.checked.Store(true)
+	if err := s.checkSchema(ctx); err != nil {
+		return nil, err
 	}
 	// The statement outlives the call that prepares it.
 	prepared, err := s.db.PrepareContext(ctx, query)

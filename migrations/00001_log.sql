@@ -2,9 +2,19 @@
 
 -- +goose Up
 
+-- The clusters that the log has lived in. Transaction ids mean something in one cluster only: after a dump is restored into another, they
+-- begin anew. So the log counts eras, and what it calls the id of a transaction has the era's number above its 44 lower bits.
+CREATE TABLE eras (
+    number            integer     PRIMARY KEY CHECK (number BETWEEN 1 AND 500000),
+    system_identifier bigint      NOT NULL, -- of the cluster
+    began_at          timestamptz NOT NULL DEFAULT now()
+);
+
+INSERT INTO eras (number, system_identifier) SELECT 1, system_identifier FROM pg_control_system();
+
 CREATE TABLE events (
     position       bigint      GENERATED ALWAYS AS IDENTITY,
-    transaction_id xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    transaction_id bigint      NOT NULL, -- era << 44 | pg_current_xact_id()
     workspace      text        NOT NULL,
     stream         text        NOT NULL, -- aggregate/id, such as order/ord_1
     version        integer     NOT NULL CHECK (version > 0),
@@ -38,6 +48,56 @@ END $$;
 CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- The id, in the log, of transaction 0 of this cluster: the era in the upper bits. In a cluster that the log has just been restored into,
+-- it is that of the era to come, although nobody has begun it yet.
+-- +goose StatementBegin
+CREATE FUNCTION era_base() RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT (e.number + (e.system_identifier <> c.system_identifier)::integer)::bigint << 44
+    FROM eras e CROSS JOIN pg_control_system() c ORDER BY e.number DESC LIMIT 1
+$$;
+-- +goose StatementEnd
+
+-- The horizon: every event with a lower transaction_id that will ever be there is there now. Positions are handed out before commit, so
+-- only what is older than every running transaction is settled.
+-- +goose StatementBegin
+CREATE FUNCTION log_horizon() RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT era_base() | pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+$$;
+-- +goose StatementEnd
+
+-- Whoever appends asks for the era first, and so begins a new one where the log has come into another cluster. It may also have come
+-- into an earlier self of the same cluster, brought back from a file system's backup; then it has events of transactions yet to come.
+-- +goose StatementBegin
+CREATE FUNCTION begin_era() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    base   bigint := era_base();
+    mine   CONSTANT bigint := base | coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0);
+    future CONSTANT bigint := base | pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+BEGIN
+    IF EXISTS (SELECT FROM events e WHERE e.transaction_id >= future AND e.transaction_id <> mine) THEN
+        base := base + (1::bigint << 44);
+    END IF;
+    IF NOT EXISTS (SELECT FROM eras e WHERE e.number = base >> 44) THEN
+        INSERT INTO eras (number, system_identifier) SELECT base >> 44, system_identifier FROM pg_control_system()
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN base;
+END $$;
+-- +goose StatementEnd
+
+-- The events of the log behind one place, up to and including another. On a table that has grown since it was last analysed the planner
+-- would rather fetch and sort the whole backlog, at every read; so this function leaves it no choice but to walk along the index.
+-- +goose StatementBegin
+CREATE FUNCTION next_events(after_transaction bigint, after_position bigint, upto_transaction bigint, upto_position bigint, at_most integer)
+RETURNS TABLE (transaction_id bigint, "position" bigint, workspace text, stream text, type text)
+LANGUAGE sql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+    SELECT e.transaction_id, e.position, e.workspace, e.stream, e.type FROM events e
+    WHERE (e.transaction_id, e.position) > (after_transaction, after_position)
+        AND (e.transaction_id, e.position) <= (upto_transaction, upto_position)
+    ORDER BY e.transaction_id, e.position LIMIT at_most
+$$;
+-- +goose StatementEnd
+
 -- One row for each command that was issued under a key and had an outcome: the versions that it appended to its stream, or none
 -- (last_version = first_version - 1) where it changed nothing.
 CREATE TABLE idempotency_keys (
@@ -60,26 +120,32 @@ CREATE TABLE idempotency_keys (
 -- event before it: a command may not be appended by a transaction that is older than that, because the log is ordered by
 -- transaction and the stream's order would be broken.
 --
+-- base, server and log name the era that the caller knows of, and the server and table that it knows it from: elsewhere nothing happens.
+--
 -- It returns a row for each event appended (id, position), and a row for each key that was already taken (id of the command, NULL).
 -- Keys are claimed first and in order, then heads in order: two groups that want the same rows wait for each other, but never in a
 -- circle.
 -- +goose StatementBegin
 CREATE FUNCTION append_events(
-    e_head uuid[], e_id uuid[], e_previous xid8[], e_workspace text[], e_stream text[], e_version integer[], e_type text[],
+    base bigint, server timestamptz, log oid,
+    e_head uuid[], e_id uuid[], e_previous bigint[], e_workspace text[], e_stream text[], e_version integer[], e_type text[],
     e_schema_version smallint[], e_data json[], e_metadata json[], e_recorded_at timestamptz[], e_hash bytea[],
     k_command uuid[], k_workspace text[], k_key text[], k_fingerprint bytea[], k_stream text[], k_first integer[], k_last integer[],
     k_recorded_at timestamptz[]
-) RETURNS TABLE (id uuid, "position" bigint, transaction_id xid8)
+) RETURNS TABLE (id uuid, "position" bigint, transaction_id bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    me       CONSTANT xid8 := pg_current_xact_id();
+    me       CONSTANT bigint := base | pg_current_xact_id()::text::bigint;
     taken    uuid[] := '{}'; -- commands whose key belongs to another command
     heads    uuid[] := '{}';
     head_at  bigint[] := '{}';
     rest     uuid[] := '{}';
     rest_at  bigint[] := '{}';
 BEGIN
+    IF pg_postmaster_start_time() <> server OR 'events'::regclass::oid <> log THEN
+        RETURN;
+    END IF;
     IF cardinality(k_command) > 0 THEN
         WITH claimed AS (
             INSERT INTO idempotency_keys (command_id, workspace, key, fingerprint, stream, first_version, last_version, recorded_at)
@@ -93,8 +159,8 @@ BEGIN
     END IF;
 
     WITH appended AS (
-        INSERT INTO events (id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
-        SELECT e.id, e.workspace, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata, e.recorded_at, e.hash
+        INSERT INTO events (transaction_id, id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
+        SELECT me, e.id, e.workspace, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata, e.recorded_at, e.hash
         FROM unnest(e_head, e_id, e_previous, e_workspace, e_stream, e_version, e_type, e_schema_version, e_data, e_metadata, e_recorded_at, e_hash)
           AS e (head, id, previous, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
         WHERE e.id = e.head AND e.previous <= me AND e.head <> ALL (taken)
@@ -107,8 +173,8 @@ BEGIN
     -- Whoever has the head of a command has the whole of it: nobody else can hold a version behind one that was free.
     IF cardinality(e_id) > cardinality(heads) THEN
         WITH appended AS (
-            INSERT INTO events (id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
-            SELECT e.id, e.workspace, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata, e.recorded_at, e.hash
+            INSERT INTO events (transaction_id, id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
+            SELECT me, e.id, e.workspace, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata, e.recorded_at, e.hash
             FROM unnest(e_head, e_id, e_workspace, e_stream, e_version, e_type, e_schema_version, e_data, e_metadata, e_recorded_at, e_hash)
               AS e (head, id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
             WHERE e.id <> e.head AND e.head = ANY (heads)
@@ -133,7 +199,6 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION append_events;
-DROP TABLE idempotency_keys;
-DROP TABLE events;
+DROP FUNCTION append_events, next_events, begin_era, log_horizon, era_base;
+DROP TABLE idempotency_keys, events, eras;
 DROP FUNCTION refuse_change;

@@ -5,7 +5,7 @@
 -- How far a consumer of the log has come: everything up to and including this event is done.
 CREATE TABLE checkpoints (
     consumer       text   PRIMARY KEY,
-    transaction_id xid8   NOT NULL DEFAULT '0',
+    transaction_id bigint NOT NULL DEFAULT 0,
     position       bigint NOT NULL DEFAULT 0
 );
 
@@ -23,8 +23,10 @@ CREATE TABLE webhooks (
     secret     bytea       NOT NULL, -- sealed with the master key; empty once the webhook is deleted
     revision   integer     NOT NULL DEFAULT 1, -- grows with every change, so that whoever delivers notices
     created_at timestamptz NOT NULL,
-    -- A webhook is told of what was committed after it was made: of each event that this snapshot could not see yet.
-    since      pg_snapshot NOT NULL DEFAULT pg_current_snapshot(),
+    -- A webhook is told of what was committed after it was made: by these transactions, which were running then, and by all from
+    -- since on, which had not begun.
+    since_running bigint[] NOT NULL,
+    since         bigint   NOT NULL,
     -- A deleted webhook stays as a row, because its attempts are kept and name it. Its open deliveries are removed bit by bit;
     -- purged says that none is left and none can come.
     deleted_at timestamptz,
@@ -58,7 +60,7 @@ CREATE TABLE leases (
 --   blocked  behind a delivery of the same stream that is to be retried
 CREATE TABLE deliveries (
     webhook        bigint      NOT NULL,
-    transaction_id xid8        NOT NULL,
+    transaction_id bigint      NOT NULL,
     position       bigint      NOT NULL,
     stream         text        NOT NULL,
     state          text        NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'retry', 'blocked')),
@@ -74,7 +76,7 @@ CREATE INDEX deliveries_held ON deliveries (webhook, stream, transaction_id, pos
 -- Every attempt that was made, for ever. The last one tells how a delivery ended.
 CREATE TABLE attempts (
     webhook          bigint      NOT NULL,
-    transaction_id   xid8        NOT NULL,
+    transaction_id   bigint      NOT NULL,
     position         bigint      NOT NULL,
     number           integer     NOT NULL CHECK (number > 0),
     started_at       timestamptz NOT NULL,
@@ -89,22 +91,10 @@ CREATE TABLE attempts (
 -- The relay's reads that walk along an index and stop after a few rows. On a table that has grown since it was last analysed the planner
 -- would rather fetch and sort the whole backlog, at every read; so these functions leave it no choice.
 
--- The events of the log behind one place, up to and including another.
--- +goose StatementBegin
-CREATE FUNCTION next_events(after_transaction xid8, after_position bigint, upto_transaction xid8, upto_position bigint, at_most integer)
-RETURNS TABLE (transaction_id xid8, "position" bigint, workspace text, stream text, type text)
-LANGUAGE sql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
-    SELECT e.transaction_id, e.position, e.workspace, e.stream, e.type FROM events e
-    WHERE (e.transaction_id, e.position) > (after_transaction, after_position)
-        AND (e.transaction_id, e.position) <= (upto_transaction, upto_position)
-    ORDER BY e.transaction_id, e.position LIMIT at_most
-$$;
--- +goose StatementEnd
-
 -- A webhook's deliveries behind one place in the log, whatever their state.
 -- +goose StatementBegin
-CREATE FUNCTION next_deliveries(of_webhook bigint, after_transaction xid8, after_position bigint, at_most integer)
-RETURNS TABLE (transaction_id xid8, "position" bigint, stream text, state text)
+CREATE FUNCTION next_deliveries(of_webhook bigint, after_transaction bigint, after_position bigint, at_most integer)
+RETURNS TABLE (transaction_id bigint, "position" bigint, stream text, state text)
 LANGUAGE sql STABLE ROWS 10 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
     SELECT d.transaction_id, d.position, d.stream, d.state FROM deliveries d
     WHERE d.webhook = of_webhook AND (d.transaction_id, d.position) > (after_transaction, after_position)
@@ -115,7 +105,7 @@ $$;
 -- A webhook's retries in the order in which they are due.
 -- +goose StatementBegin
 CREATE FUNCTION next_retries(of_webhook bigint, at_most integer)
-RETURNS TABLE (transaction_id xid8, "position" bigint, stream text, attempts integer, due_at timestamptz)
+RETURNS TABLE (transaction_id bigint, "position" bigint, stream text, attempts integer, due_at timestamptz)
 LANGUAGE sql STABLE ROWS 10 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
     SELECT d.transaction_id, d.position, d.stream, d.attempts, d.due_at FROM deliveries d
     WHERE d.webhook = of_webhook AND d.state = 'retry'
@@ -124,5 +114,5 @@ $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION next_retries, next_deliveries, next_events;
+DROP FUNCTION next_retries, next_deliveries;
 DROP TABLE attempts, deliveries, leases, relays, webhooks, checkpoints;

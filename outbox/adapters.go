@@ -30,8 +30,8 @@ const DefaultBatchSize = 2000
 
 // Place is a place in the log: right behind the event with this transaction and position.
 type Place struct {
-	TransactionID uint64 `json:"transactionId"`
-	Position      int64  `json:"position"`
+	TransactionID int64 `json:"transactionId"`
+	Position      int64 `json:"position"`
 }
 
 // Range is the events behind one place, up to and including the one at another.
@@ -61,7 +61,7 @@ WITH checkpoint AS MATERIALIZED (
 	` + nextOffset + `
 ), batch AS MATERIALIZED (
 	SELECT e.transaction_id, e.position FROM checkpoint c CROSS JOIN LATERAL
-		next_events(c.transaction_id, c.position, pg_snapshot_xmin(pg_current_snapshot()), 0, $2) e
+		next_events(c.transaction_id, c.position, log_horizon(), 0, $2) e
 ), last AS MATERIALIZED (
 	SELECT b.transaction_id, b.position FROM batch b ORDER BY b.transaction_id DESC, b.position DESC LIMIT 1
 )
@@ -114,7 +114,7 @@ type Checkpoints struct{}
 
 // BeforeSubscribingQueries makes a new consumer's checkpoint, at the beginning of the log.
 func (Checkpoints) BeforeSubscribingQueries(p watermill.BeforeSubscribingQueriesParams) ([]watermill.Query, error) {
-	return []watermill.Query{{
+	return []watermill.Query{{Query: `SELECT begin_era()`}, {
 		Query: `INSERT INTO checkpoints (consumer) VALUES ($1) ON CONFLICT DO NOTHING`, Args: []any{p.ConsumerGroup},
 	}}, nil
 }
@@ -131,8 +131,8 @@ func (Checkpoints) AckMessageQuery(p watermill.AckMessageQueryParams) (watermill
 		return watermill.Query{}, errors.New("checkpoints are for messages of LogSchema")
 	}
 	return watermill.Query{
-		Query: `UPDATE checkpoints SET transaction_id = $2::xid8, position = $3
-			WHERE consumer = $1 AND (transaction_id, position) = ($4::xid8, $5)`,
+		Query: `UPDATE checkpoints SET transaction_id = $2, position = $3
+			WHERE consumer = $1 AND (transaction_id, position) = ($4, $5)`,
 		Args: []any{p.ConsumerGroup, r.UpTo.TransactionID, r.UpTo.Position, r.After.TransactionID, r.After.Position},
 	}, nil
 }

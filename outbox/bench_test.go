@@ -160,8 +160,8 @@ func startSink(b *testing.B) string {
 func (k *kit) fill(n, perOrder int) {
 	k.t.Helper()
 	_, err := k.db.Exec(`
-		INSERT INTO events (workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
-		SELECT 'default', 'order/ord_' || (i / ($2 * 100)) * 100 + i % 100, 1 + (i / 100) % $2, gen_random_uuid(), 'order.noted', 1,
+		INSERT INTO events (transaction_id, workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
+		SELECT era_base() | pg_current_xact_id()::text::bigint, 'default', 'order/ord_' || (i / ($2 * 100)) * 100 + i % 100, 1 + (i / 100) % $2, gen_random_uuid(), 'order.noted', 1,
 			json_build_object('note', 'note ' || i), '{"command":"order.note"}', now(), sha256('')
 		FROM generate_series(0, $1 - 1) i ORDER BY i`, n, perOrder)
 	check(k.t, err)

@@ -90,7 +90,7 @@ func (d *Diagnosis) lookAtRelays(ctx context.Context, db *sql.DB) error {
 const consumerLags = `
 SELECT c.consumer, count(e.position), count(e.position) FILTER (WHERE e.held), coalesce(extract(epoch FROM now() - min(e.recorded_at)), 0)
 FROM checkpoints c LEFT JOIN LATERAL (
-	SELECT position, recorded_at, transaction_id >= pg_snapshot_xmin(pg_current_snapshot()) AS held FROM events
+	SELECT position, recorded_at, transaction_id >= log_horizon() AS held FROM events
 	WHERE (transaction_id, position) > (c.transaction_id, c.position)
 	ORDER BY transaction_id, position LIMIT $1) e ON true
 GROUP BY c.consumer ORDER BY c.consumer`

@@ -41,8 +41,11 @@
 // The fan-out reads only events of transactions that are older than every running one, in the order of (transaction_id, position).
 // Nothing can be committed any more before a place that it has passed, however late. Deliveries and checkpoint are one transaction: after a
 // crash both are there or neither. The checkpoint only moves from the value that was read; if another process has moved it since, the
-// database refuses (repeatable read), and the whole range is rolled back. A webhook keeps the snapshot of its making, and gets each event
-// that this snapshot could not see: what commits after it is delivered, though it may have begun before.
+// database refuses (repeatable read), and the whole range is rolled back. A webhook keeps which transactions were running when it was
+// made and which was to be the next, and gets the events of those: what commits after it is delivered, though it may have begun before.
+//
+// All this compares ids of transactions, which a cluster counts for itself. So the log counts eras, one for each cluster that it lives in,
+// and puts the era before the id: what is appended after a dump was restored elsewhere lies behind all that came along with it.
 //
 // A row of deliveries is deleted in one statement only, the one that records how it ended (besides those of deleted webhooks). Whatever is
 // in memory is just a copy: a process that dies or loses its lease leaves the rows as they are, and the next owner reads them from the

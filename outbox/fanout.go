@@ -74,8 +74,8 @@ func (f *fanOut) run(ctx context.Context, db *sql.DB, batchSize int) (wait func(
 	}, nil
 }
 
-// fanOutRange makes the deliveries of a range of events, and returns the webhooks that they are for. A webhook is told of what its
-// snapshot could not see when it was made.
+// fanOutRange makes the deliveries of a range of events, and returns the webhooks that they are for. A webhook is told of what was
+// committed after it was made.
 const fanOutRange = `
 WITH made AS (
 	INSERT INTO deliveries (webhook, transaction_id, position, stream)
@@ -83,7 +83,7 @@ WITH made AS (
 	FROM next_events($1, $2, $3, $4, NULL) e JOIN webhooks w ON w.workspace = e.workspace
 	WHERE w.active AND w.deleted_at IS NULL
 		AND (cardinality(w.types) = 0 OR e.type = ANY (w.types))
-		AND NOT pg_visible_in_snapshot(e.transaction_id, w.since)
+		AND (e.transaction_id >= w.since OR e.transaction_id = ANY (w.since_running))
 	ORDER BY w.number, e.transaction_id, e.position
 	RETURNING webhook
 )

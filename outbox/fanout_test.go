@@ -66,7 +66,7 @@ func (k *kit) look() (rows int, locked, writes bool) {
 // settled waits until everything in the log may be read: other databases of the server have transactions, too.
 func (k *kit) settled() {
 	k.t.Helper()
-	k.eventually("the log is settled", `SELECT max(transaction_id) < pg_snapshot_xmin(pg_current_snapshot()) FROM events`)
+	k.eventually("the log is settled", `SELECT max(transaction_id) < log_horizon() FROM events`)
 }
 
 func TestLookingAtTheLogTakesNothing(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -140,5 +142,43 @@ func (s *Server) setReadOnly(ctx context.Context, value string) error {
 			return ctx.Err()
 		case <-ticker.C:
 		}
+	}
+}
+
+// Dump writes a database of the server to a file, as pg_dump does. It skips the test where there is no pg_dump.
+func (s *Server) Dump(dsn string) (file string) {
+	s.t.Helper()
+	file = filepath.Join(s.t.TempDir(), "dump")
+	s.run("pg_dump", "--format=custom", "--file="+file, dsn)
+	return file
+}
+
+// Restore makes a new database of a dump, as pg_restore does.
+func (s *Server) Restore(file, name string) *Database {
+	s.t.Helper()
+	if err := s.cluster.CreateDatabase(context.Background(), name); err != nil {
+		s.t.Fatalf("pgtest: %v", err)
+	}
+	dsn := s.cluster.DSN(name)
+	s.run("pg_restore", "--exit-on-error", "--dbname="+dsn, file)
+	db, err := open(dsn)
+	if err != nil {
+		s.t.Fatalf("pgtest: %v", err)
+	}
+	s.t.Cleanup(func() { db.Close() })
+	return &Database{DB: db, Name: name, DSN: dsn}
+}
+
+func (s *Server) run(program string, args ...string) {
+	s.t.Helper()
+	path, err := s.cluster.Bin(program)
+	if errors.As(err, new(*localpg.MissingProgramError)) {
+		s.t.Skip(err)
+	}
+	if err != nil {
+		s.t.Fatalf("pgtest: %v", err)
+	}
+	if output, err := exec.Command(path, args...).CombinedOutput(); err != nil {
+		s.t.Fatalf("pgtest: %s: %v\n%s", program, err, output)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // key is an event's place in the log, and so a delivery's place in its webhook's queue.
 type key struct {
-	transactionID uint64
+	transactionID int64
 	position      int64
 }
 
@@ -263,7 +263,9 @@ func (q *queue) attempt(it *item) *outcome {
 	case !q.lease.wait(q.ctx):
 		return nil
 	}
+	q.d.config.Metrics.underWay.Inc()
 	a := q.d.send.attempt(q.ctx, t, message)
+	q.d.config.Metrics.underWay.Dec()
 	o.response(t, a, q.d.config.Pause)
 	switch {
 	case a.answered:

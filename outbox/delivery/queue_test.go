@@ -42,15 +42,15 @@ func backlog(t *testing.T, n int) *pgtest.Database {
 	db := pgtest.New(t)
 	for _, statement := range []string{
 		`ALTER TABLE events SET (autovacuum_enabled = off)`, `ALTER TABLE deliveries SET (autovacuum_enabled = off)`,
-		`INSERT INTO webhooks (id, workspace, name, url, profile, events, types, secret, created_at)
-			VALUES ('wh_1', 'default', 'one', 'http://127.0.0.1', 'native', '{}', '{}', '', now())`,
+		`INSERT INTO webhooks (id, workspace, name, url, profile, events, types, secret, created_at, since, since_running)
+			VALUES ('wh_1', 'default', 'one', 'http://127.0.0.1', 'native', '{}', '{}', '', now(), 0, '{}')`,
 	} {
 		_, err := db.Exec(statement)
 		check(t, err)
 	}
 	_, err := db.Exec(`
-		INSERT INTO events (workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
-		SELECT 'default', 'counter/' || i % ($1 / 100), 1 + i / ($1 / 100), gen_random_uuid(), 'counter.counted', 1, '{"n":1}', '{}', now(), sha256('')
+		INSERT INTO events (transaction_id, workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
+		SELECT era_base() | pg_current_xact_id()::text::bigint, 'default', 'counter/' || i % ($1 / 100), 1 + i / ($1 / 100), gen_random_uuid(), 'counter.counted', 1, '{"n":1}', '{}', now(), sha256('')
 		FROM generate_series(0, $1 - 1) i ORDER BY i`, n)
 	check(t, err)
 	_, err = db.Exec(`INSERT INTO deliveries (webhook, transaction_id, position, stream)

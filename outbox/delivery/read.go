@@ -53,7 +53,7 @@ WITH guard AS MATERIALIZED (
 	SELECT l.webhook FROM leases l WHERE l.webhook = $1 AND l.owner = $2::uuid AND l.fence = $3 FOR SHARE
 ), blocked AS (
 	UPDATE deliveries d SET state = 'blocked'
-	FROM guard CROSS JOIN unnest($4::xid8[], $5::bigint[]) AS b (transaction_id, position)
+	FROM guard CROSS JOIN unnest($4::bigint[], $5::bigint[]) AS b (transaction_id, position)
 	WHERE d.webhook = guard.webhook AND d.transaction_id = b.transaction_id AND d.position = b.position AND d.state = 'ready'
 )
 SELECT count(*) FROM guard`
@@ -102,7 +102,7 @@ func (q *queue) fetch(r reading) (page, error) {
 
 func (q *queue) fetchPage(r reading) (page, error) {
 	rows, err := q.d.statements.pageStmt.QueryContext(q.ctx, q.number,
-		strconv.FormatUint(r.cursor.transactionID, 10), r.cursor.position, r.limit, r.target.ordered)
+		r.cursor.transactionID, r.cursor.position, r.limit, r.target.ordered)
 	if err != nil {
 		return page{}, pgerr.Wrap("read deliveries", err)
 	}
@@ -173,7 +173,7 @@ func (q *queue) block(held []key) error {
 	}
 	var transactionIDs, positions pq.Int64Array
 	for _, k := range held {
-		transactionIDs, positions = append(transactionIDs, int64(k.transactionID)), append(positions, k.position)
+		transactionIDs, positions = append(transactionIDs, k.transactionID), append(positions, k.position)
 	}
 	var guarded int
 	err := q.d.statements.blockStmt.QueryRowContext(q.ctx, q.number, q.d.id, q.fence, transactionIDs, positions).Scan(&guarded)
@@ -197,7 +197,7 @@ type eventColumns struct {
 func newItem(t *target, k key, stream string, e *eventColumns) *item {
 	it := &item{key: k, lane: stream}
 	if !t.ordered {
-		it.lane = strconv.FormatUint(k.transactionID, 10) + "/" + strconv.FormatInt(k.position, 10) // a lane of its own
+		it.lane = strconv.FormatInt(k.transactionID, 10) + "/" + strconv.FormatInt(k.position, 10) // a lane of its own
 	}
 	it.occurrence.Recorded = domain.Recorded{
 		Position: k.position, TransactionID: k.transactionID, Workspace: t.workspace, ID: e.id.UUID, Version: int(e.version.Int32),

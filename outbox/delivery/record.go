@@ -128,8 +128,11 @@ func (r *recorder) run(ctx context.Context) {
 // doing it once.
 func (r *recorder) record(batch []*outcome) {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		began := time.Now()
 		revisions, err := r.write(batch)
 		if err == nil {
+			r.d.config.Metrics.Record.Observe(time.Since(began).Seconds())
+			r.d.config.Metrics.Recorded.Observe(float64(len(batch)))
 			r.report(batch, revisions)
 			return
 		}
@@ -161,7 +164,22 @@ func (r *recorder) report(batch []*outcome, revisions map[int64]int) {
 		if ours && revision != q.settings().revision {
 			r.d.Refresh() // the webhook was changed or deleted meanwhile
 		}
+		if ours {
+			r.d.config.Metrics.count(outcomes)
+			r.mourn(q, outcomes)
+		}
 		q.recorded(outcomes, !ours)
+	}
+}
+
+// mourn tells the operator of deliveries that will not be tried again.
+func (r *recorder) mourn(q *queue, outcomes []*outcome) {
+	for _, o := range outcomes {
+		if o.kind == givenUp {
+			e := o.item.occurrence
+			r.d.log.Warn("a delivery was given up", "webhook", q.settings().id, "event", e.ID, "stream", e.Stream.String(), "version", e.Version,
+				"attempts", o.item.attempts+1, "status", o.status, "reason", o.problem)
+		}
 	}
 }
 
@@ -175,7 +193,7 @@ WITH guard AS MATERIALIZED (
 	WHERE l.owner = $1::uuid AND (l.webhook, l.fence) IN (SELECT * FROM unnest($2::bigint[], $3::bigint[]))
 	ORDER BY l.webhook FOR SHARE
 ), tried AS MATERIALIZED (
-	SELECT t.* FROM unnest($4::bigint[], $5::xid8[], $6::bigint[], $7::integer[], $8::bigint[], $9::integer[], $10::text[],
+	SELECT t.* FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::integer[], $8::bigint[], $9::integer[], $10::text[],
 			$11::integer[], $12::text[], $13::text[], $14::bigint[])
 		AS t (webhook, transaction_id, position, number, started, duration_ms, outcome, status_code, error, response_excerpt, due)
 	JOIN guard ON guard.webhook = t.webhook
@@ -189,7 +207,7 @@ WITH guard AS MATERIALIZED (
 	WHERE t.outcome = 'failed' AND d.webhook = t.webhook AND d.transaction_id = t.transaction_id AND d.position = t.position
 ), blocked AS (
 	UPDATE deliveries d SET state = 'blocked'
-	FROM unnest($15::bigint[], $16::xid8[], $17::bigint[]) AS b (webhook, transaction_id, position)
+	FROM unnest($15::bigint[], $16::bigint[], $17::bigint[]) AS b (webhook, transaction_id, position)
 	JOIN guard ON guard.webhook = b.webhook
 	WHERE d.webhook = b.webhook AND d.transaction_id = b.transaction_id AND d.position = b.position AND d.state = 'ready'
 ), promoted AS (
@@ -229,7 +247,7 @@ func (r *recorder) write(batch []*outcome) (map[int64]int, error) {
 			gWebhook, gFence = append(gWebhook, q.number), append(gFence, q.fence)
 		}
 		webhook = append(webhook, q.number)
-		transactionID = append(transactionID, int64(o.item.key.transactionID))
+		transactionID = append(transactionID, o.item.key.transactionID)
 		position = append(position, o.item.key.position)
 		number = append(number, int64(o.item.attempts+1))
 		started = append(started, o.startedAt.UnixMicro())
@@ -241,7 +259,7 @@ func (r *recorder) write(batch []*outcome) (map[int64]int, error) {
 		due = append(due, o.dueAt.UnixMicro())
 		for _, f := range o.followers {
 			bWebhook = append(bWebhook, q.number)
-			bTransactionID = append(bTransactionID, int64(f.key.transactionID))
+			bTransactionID = append(bTransactionID, f.key.transactionID)
 			bPosition = append(bPosition, f.key.position)
 		}
 	}

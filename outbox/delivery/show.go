@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -109,8 +108,8 @@ func Show(ctx context.Context, db *sql.DB, workspace, webhookID string, eventID 
 
 	rows, err := db.QueryContext(ctx, `
 		SELECT number, started_at, duration_ms, outcome, coalesce(status_code, 0), coalesce(error, ''), coalesce(response_excerpt, '')
-		FROM attempts WHERE webhook = $1 AND transaction_id = $2::xid8 AND position = $3 ORDER BY number`,
-		webhook, strconv.FormatUint(k.transactionID, 10), k.position)
+		FROM attempts WHERE webhook = $1 AND transaction_id = $2::bigint AND position = $3 ORDER BY number`,
+		webhook, k.transactionID, k.position)
 	if err != nil {
 		return Delivery{}, pgerr.Wrap(op, err)
 	}
@@ -180,13 +179,13 @@ func List(ctx context.Context, db *sql.DB, workspace, webhookID string, o ListOp
 		WITH open AS (
 			SELECT d.transaction_id, d.position, d.state, '' AS outcome, d.attempts, d.due_at
 			FROM deliveries d JOIN events e ON e.transaction_id = d.transaction_id AND e.position = d.position
-			WHERE d.webhook = $1 AND (d.transaction_id, d.position) < ($2::xid8, $3::bigint)
+			WHERE d.webhook = $1 AND (d.transaction_id, d.position) < ($2::bigint, $3::bigint)
 				AND ($4 = '' OR d.state = $4) AND ($6 = '' OR e.type = $6)
 			ORDER BY d.transaction_id DESC, d.position DESC LIMIT $7
 		), ended AS (
 			SELECT a.transaction_id, a.position, '' AS state, a.outcome, a.number AS attempts, NULL::timestamptz AS due_at
 			FROM attempts a JOIN events e ON e.transaction_id = a.transaction_id AND e.position = a.position
-			WHERE a.webhook = $1 AND (a.transaction_id, a.position) < ($2::xid8, $3::bigint)
+			WHERE a.webhook = $1 AND (a.transaction_id, a.position) < ($2::bigint, $3::bigint)
 				AND a.outcome <> 'failed' AND ($5 = '' OR a.outcome = $5) AND ($6 = '' OR e.type = $6)
 			ORDER BY a.transaction_id DESC, a.position DESC, a.number DESC LIMIT $7
 		)
@@ -194,7 +193,7 @@ func List(ctx context.Context, db *sql.DB, workspace, webhookID string, o ListOp
 		FROM (SELECT * FROM open UNION ALL SELECT * FROM ended ORDER BY transaction_id DESC, position DESC LIMIT $7) o
 		JOIN events e ON e.transaction_id = o.transaction_id AND e.position = o.position
 		ORDER BY e.transaction_id DESC, e.position DESC`,
-		webhook, strconv.FormatUint(before.transactionID, 10), before.position, stateOf(o.Status), endOf(o.Status), o.Event, limit+1)
+		webhook, before.transactionID, before.position, stateOf(o.Status), endOf(o.Status), o.Event, limit+1)
 	if err != nil {
 		return nil, "", pgerr.Wrap(op, err)
 	}

@@ -165,7 +165,7 @@ func (s *statements) fannedOut(ctx context.Context) (k key, err error) {
 }
 
 const unread = `
-SELECT q.webhook FROM unnest($1::bigint[], $2::xid8[], $3::bigint[]) AS q (webhook, transaction_id, position)
+SELECT q.webhook FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q (webhook, transaction_id, position)
 WHERE EXISTS (SELECT FROM deliveries d
 	WHERE d.webhook = q.webhook AND (d.transaction_id, d.position) > (q.transaction_id, q.position))`
 
@@ -177,7 +177,7 @@ func (s *statements) unread(ctx context.Context, queues []*queue) ([]int64, erro
 		cursor := q.cursor
 		q.mu.Unlock()
 		numbers = append(numbers, q.number)
-		transactionIDs = append(transactionIDs, int64(cursor.transactionID))
+		transactionIDs = append(transactionIDs, cursor.transactionID)
 		positions = append(positions, cursor.position)
 	}
 	if len(numbers) == 0 {

@@ -73,8 +73,10 @@ func (s *Store) CreateTx(ctx context.Context, tx *sql.Tx, workspace string, n Ne
 		Ordered: !n.Unordered, Active: !n.Inactive, CreatedAt: s.config.Clock().UTC().Truncate(time.Microsecond),
 	}
 	result, err := tx.ExecContext(ctx, `
-		INSERT INTO webhooks (id, workspace, name, url, profile, events, types, ordered, active, secret, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		INSERT INTO webhooks (id, workspace, name, url, profile, events, types, ordered, active, secret, created_at, since, since_running)
+		SELECT $1, $2, $3, $4, $5, $6::text[], $7::text[], $8, $9, $10, $11, base | pg_snapshot_xmax(now)::text::bigint,
+			ARRAY(SELECT base | running::text::bigint FROM pg_snapshot_xip(now) running)
+		FROM pg_current_snapshot() now, era_base() base
 		ON CONFLICT (workspace, name) WHERE deleted_at IS NULL DO NOTHING`,
 		w.ID, workspace, w.Name, w.URL, w.Profile, pq.StringArray(n.Events), pq.StringArray(types), w.Ordered, w.Active,
 		s.config.Sealer.Seal(workspace, w.ID, n.Secret), w.CreatedAt)
