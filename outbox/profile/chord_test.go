@@ -23,7 +23,10 @@ var chordKeys = map[string]string{
 	"order_completed.order.payments":               "id amount payment_method state created_at updated_at",
 	"order_cancelled.order.shipments": "id tracking number cost shipped_at state created_at updated_at adjustment_total additional_tax_total " +
 		"promo_total included_tax_total pushed delivered_at delivery_status external_tracking_url label_url adjustments",
-	"shipment_shipped": "event_name shipment",
+	"stock_item_out_of_stock":                     "event_name stock_item",
+	"stock_item_out_of_stock.stock_item":          "id stock_location count_on_hand backorderable created_at updated_at variant",
+	"stock_item_back_in_stock.stock_item.variant": "id sku is_master amount subscribable bundle url main_image updated_at created_at",
+	"shipment_shipped":                            "event_name shipment",
 	"shipment_shipped.shipment": "id tracking number cost shipped_at state created_at updated_at adjustment_total additional_tax_total " +
 		"promo_total included_tax_total pushed delivered_at delivery_status status_detail tracking_detail external_tracking_url label_url adjustments",
 	"shipment_shipped.shipment.adjustments": "id amount label source_type promotion_code created_at updated_at",
