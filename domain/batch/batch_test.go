@@ -44,6 +44,7 @@ var suite = conformance.Suite{
 
 func TestGoldenEvents(t *testing.T) { suite.GoldenEvents(t) }
 func TestContract(t *testing.T)     { suite.Run(t) }
+func FuzzCommands(f *testing.F)     { suite.Fuzz(f) }
 
 func TestTheLastOrderCompletesIt(t *testing.T) {
 	s := suite.Expect(t, Batch{}, Create{BatchID: id, Expected: 3}, "order_batch.created")

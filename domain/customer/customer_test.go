@@ -117,6 +117,10 @@ func TestContract(t *testing.T) {
 	}
 }
 
+func FuzzCustomers(f *testing.F)      { customers.Fuzz(f) }
+func FuzzSubscriptions(f *testing.F)  { subscriptions.Fuzz(f) }
+func FuzzPasswordResets(f *testing.F) { passwordResets.Fuzz(f) }
+
 func TestRecordingOrders(t *testing.T) {
 	s := customers.Expect(t, Customer{}, create, "customer.created")
 	customers.Refuse(t, s, create, "its id is taken")

@@ -57,6 +57,7 @@ var suite = conformance.Suite{
 
 func TestGoldenEvents(t *testing.T) { suite.GoldenEvents(t) }
 func TestContract(t *testing.T)     { suite.Run(t) }
+func FuzzCommands(f *testing.F)     { suite.Fuzz(f) }
 
 func TestAGiftsLife(t *testing.T) {
 	s := suite.Expect(t, Gift{}, create, "gift.created")

@@ -58,6 +58,7 @@ var suite = conformance.Suite{
 
 func TestGoldenEvents(t *testing.T) { suite.GoldenEvents(t) }
 func TestContract(t *testing.T)     { suite.Run(t) }
+func FuzzCommands(f *testing.F)     { suite.Fuzz(f) }
 
 func TestProgress(t *testing.T) {
 	s := suite.Expect(t, Import{}, create, "import.created")

@@ -52,6 +52,7 @@ var suite = conformance.Suite{
 
 func TestGoldenEvents(t *testing.T) { suite.GoldenEvents(t) }
 func TestContract(t *testing.T)     { suite.Run(t) }
+func FuzzCommands(f *testing.F)     { suite.Fuzz(f) }
 
 // Every number that can be reached is what the events add up to, and the status is what the number says.
 func TestNumbersAddUp(t *testing.T) {

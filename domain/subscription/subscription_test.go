@@ -3,6 +3,7 @@ package subscription
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -130,6 +131,9 @@ func TestContract(t *testing.T) {
 	}
 }
 
+func FuzzSubscribers(f *testing.F) { subscribers.Fuzz(f) }
+func FuzzItems(f *testing.F)       { items.Fuzz(f) }
+
 func TestFirstAndLastSubscription(t *testing.T) {
 	s := subscribers.Expect(t, Subscriber{}, create("sub_1"), "subscriber.created", "subscription.created")
 	subscribers.Refuse(t, s, create("sub_1"), "its id is taken")
@@ -144,6 +148,9 @@ func TestFirstAndLastSubscription(t *testing.T) {
 		t.Errorf("%+v", sub)
 	}
 	subscribers.Expect(t, again, Reactivate{id, "sub_2"}, "subscription.reactivated")
+	if back := again.(Subscriber); !back.CancelledAt.IsZero() || s.(Subscriber).CancelledAt.IsZero() {
+		t.Errorf("cancelled at %v, and then at %v", s.(Subscriber).CancelledAt, back.CancelledAt)
+	}
 	// A subscriber is created once; a new subscription brings one back.
 	subscribers.Expect(t, s, create("sub_3"), "subscription.created", "subscriber.reactivated")
 }
@@ -198,7 +205,7 @@ func TestAnItemsLife(t *testing.T) {
 	}
 	items.Refuse(t, s, SubscribeItem{"itm_1", "sub_2"}, "it is subscription sub_1's already")
 	first := s.(Item).OutOfStockAt
-	s = items.Expect(t, s, PostponeItem{"itm_1", "ord_4"}, "item.out_of_stock")
+	s = EvolveItem(s.(Item), ItemOutOfStock{"ord_3", "ord_4"}, first.Add(time.Hour))
 	s = items.Expect(t, s, PlaceItem{"itm_1"}, "item.placed")
 	if i := s.(Item); i.OrderID != "ord_4" || i.SubscriptionID != "sub_1" || i.Product != "tea" || i.Quantity != 2 || i.UnitPrice != 1100 ||
 		first.IsZero() || i.OutOfStockAt != first || i.PlacedAt.IsZero() {

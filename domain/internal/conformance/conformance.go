@@ -325,11 +325,11 @@ func (s Suite) words(t *testing.T) {
 	}
 }
 
-// events sees that an event leaves the state before it as it was, and gives one that stays as it is when the one before goes another
-// way.
+// events sees that an event leaves the state before it as it was, gives one that stays as it is when the one before goes another way,
+// and shares nothing with it.
 func (s Suite) events(t *testing.T) {
 	for key, commands := range s.Reach {
-		state := s.Play(t, s.Aggregate.New(), commands...)
+		state := roomy(s.Play(t, s.Aggregate.New(), commands...))
 		before := show(t, state)
 		for _, e := range s.Samples {
 			next := s.Aggregate.Evolve(state, e, start.Add(time.Hour))
@@ -347,6 +347,66 @@ func (s Suite) events(t *testing.T) {
 			if again := show(t, s.Aggregate.Evolve(state, e, start.Add(time.Hour))); again != was {
 				t.Fatalf("%s: %s leads to\n%s, and then to\n%s", key, e.EventType(), was, again)
 			}
+			if beyond := written(reflect.ValueOf(state)); beyond != "" {
+				t.Fatalf("%s: %s wrote into the room behind the list %s of the state before it", key, e.EventType(), beyond)
+			}
+			data, version, err := s.Aggregate.Codec.Encode(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own, err := s.Aggregate.Codec.Decode(domain.Recorded{Type: e.EventType(), SchemaVersion: version, Data: data})
+			if err != nil {
+				t.Fatal(err)
+			}
+			next = s.Aggregate.Evolve(state, own, start.Add(time.Hour))
+			scramble(reflect.ValueOf(own))
+			if got := show(t, next); got != was {
+				t.Fatalf("%s: the state after %s shares with it what became\n%s, from\n%s", key, e.EventType(), got, was)
+			}
+		}
+	}
+}
+
+// roomy copies a state so that its lists have room to grow, which is what lets an append write into somebody else's list.
+func roomy(state domain.State) domain.State {
+	v := reflect.New(reflect.TypeOf(state)).Elem()
+	v.Set(reflect.ValueOf(state))
+	for i := range v.NumField() {
+		if list := v.Field(i); list.Kind() == reflect.Slice && !list.IsNil() {
+			wide := reflect.MakeSlice(list.Type(), list.Len(), list.Len()+10)
+			reflect.Copy(wide, list)
+			list.Set(wide)
+		}
+	}
+	return v.Interface()
+}
+
+// written names a list of a roomy state that somebody wrote into behind its end.
+func written(state reflect.Value) string {
+	for i := range state.NumField() {
+		if list := state.Field(i); list.Kind() == reflect.Slice {
+			for whole, j := list.Slice(0, list.Cap()), list.Len(); j < whole.Len(); j++ {
+				if !whole.Index(j).IsZero() {
+					return state.Type().Field(i).Name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// scramble overwrites what an event refers to.
+func scramble(event reflect.Value) {
+	for i := range event.NumField() {
+		switch v := event.Field(i); v.Kind() {
+		case reflect.Pointer:
+			v.Elem().SetZero()
+		case reflect.Slice:
+			for j := range v.Len() {
+				v.Index(j).SetZero()
+			}
+		case reflect.Map:
+			v.Clear()
 		}
 	}
 }
@@ -429,6 +489,67 @@ func (s Suite) lives(t *testing.T) {
 			t.Errorf("no random life came to make the change %s", edge)
 		}
 	}
+}
+
+// Fuzz decides whatever JSON a command is made of, in every status: it is refused with a typed error, or its events can be stored, read
+// back and folded.
+func (s Suite) Fuzz(f *testing.F) {
+	for i, c := range s.Commands {
+		text, err := json.Marshal(c)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(i, text)
+	}
+	states := []domain.State{s.Aggregate.New()}
+	for _, key := range slices.Sorted(maps.Keys(s.Reach)) {
+		state := s.Aggregate.New()
+		for _, c := range s.Reach[key] {
+			text, err := json.Marshal(c)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(slices.IndexFunc(s.Commands, func(zero domain.Command) bool { return zero.CommandName() == c.CommandName() }), text)
+		}
+		states = append(states, s.Play(f, state, s.Reach[key]...))
+	}
+	f.Fuzz(func(t *testing.T, which int, text []byte) {
+		if which < 0 || which >= len(s.Commands) {
+			return
+		}
+		v := reflect.New(reflect.TypeOf(s.Commands[which]))
+		if json.Unmarshal(text, v.Interface()) != nil {
+			return
+		}
+		command := v.Elem().Interface().(domain.Command)
+		if command.Validate() != nil {
+			return
+		}
+		for _, state := range states {
+			events, err := s.Aggregate.Decide(state, command)
+			if err != nil {
+				if !typed(err, s.Aggregate, command) {
+					t.Fatalf("%+v: %#v", command, err)
+				}
+				continue
+			}
+			for _, e := range events {
+				data, version, err := s.Aggregate.Codec.Encode(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				back, err := s.Aggregate.Codec.Decode(domain.Recorded{Type: e.EventType(), SchemaVersion: version, Data: data})
+				if err != nil {
+					t.Fatalf("%s is read back as %+v, %v", data, back, err)
+				}
+				one, other := s.Aggregate.Evolve(state, e, start), s.Aggregate.Evolve(state, back, start)
+				if !reflect.DeepEqual(one, other) {
+					t.Fatalf("%s leads to %+v, read back to %+v", data, one, other)
+				}
+				state = one
+			}
+		}
+	})
 }
 
 // changes lists the statuses that became others, as "machine from to". What is new or gone is no change.
