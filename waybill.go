@@ -68,8 +68,8 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 	return e, nil
 }
 
-// Close waits for a message to other processes that may be under way. An engine has nothing else to close, and a program that ends
-// without Close loses nothing.
+// Close ends telling other processes of what is appended, and waits for a message that is under way. An engine has nothing else to close:
+// a program that ends without Close loses nothing, and everything else works on.
 func (e *Engine) Close() { e.relays.herald.Close() }
 
 // Wake says that a transaction was committed in which [Workspace.ExecuteTx] appended something, so that relays need not find out by looking.
