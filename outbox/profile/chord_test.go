@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/waybill-dev/waybill/domain/order"
 )
 
 // chordKeys are the keys of the samples in Chord's documentation, in their order, by where they are.
@@ -75,4 +78,60 @@ func keysOf(t *testing.T, text json.RawMessage) (keys []string) {
 		check(t, decoder.Decode(&skip))
 	}
 	return keys
+}
+
+func TestChordStates(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1, 0)
+	for _, c := range []struct {
+		name string
+		o    order.Order
+		want string // of the order, its payment, its shipments
+	}{
+		{"a cart", order.Order{Status: order.StatusDraft, Total: 100, PaymentStatus: order.PaymentStatusUnpaid}, "cart balance_due none"},
+		{"at the till", order.Order{Status: order.StatusPending, Total: 100, PaymentStatus: order.PaymentStatusAuthorized}, "confirm balance_due none"},
+		{"paid", order.Order{Status: order.StatusPlaced, PlacedAt: at, Total: 100, CapturedTotal: 100, PaymentStatus: order.PaymentStatusPaid}, "complete paid none"},
+		{"free", order.Order{Status: order.StatusApproved, PlacedAt: at, PaymentStatus: order.PaymentStatusFree}, "complete paid none"},
+		{"voided", order.Order{Status: order.StatusPlaced, PlacedAt: at, Total: 100, PaymentStatus: order.PaymentStatusVoided}, "complete void none"},
+		{"paid too much", order.Order{Status: order.StatusPlaced, PlacedAt: at, Total: 100, CapturedTotal: 150, PaymentStatus: order.PaymentStatusPaid},
+			"complete credit_owed none"},
+		{"cancelled, and the money is still here", order.Order{Status: order.StatusCancelled, PlacedAt: at, Total: 100, CapturedTotal: 100,
+			RefundedTotal: 40, PaymentStatus: order.PaymentStatusPartiallyRefunded}, "canceled credit_owed none"},
+		{"cancelled and refunded", order.Order{Status: order.StatusCancelled, PlacedAt: at, Total: 100, CapturedTotal: 100, RefundedTotal: 100,
+			PaymentStatus: order.PaymentStatusRefunded}, "canceled void none"},
+		{"one shipment", chordShipping("draft"), "cart balance_due pending"},
+		{"one on hold", chordShipping("on_hold"), "cart balance_due pending"},
+		{"one being packed", chordShipping("packing"), "cart balance_due ready"},
+		{"one delivered", chordShipping("delivered"), "cart balance_due shipped"},
+		{"one cancelled", chordShipping("cancelled"), "cart balance_due canceled"},
+		{"one cancelled, one ready", chordShipping("cancelled", "picking"), "cart balance_due ready"},
+		{"one ready, one cancelled", chordShipping("upcoming", "cancelled"), "cart balance_due ready"},
+		{"one shipped, one ready", chordShipping("shipped", "picking"), "cart balance_due partial"},
+		{"one ready, one shipped, one pending", chordShipping("picking", "delivered", "draft"), "cart balance_due partial"},
+		{"one ready, one pending", chordShipping("ready_to_ship", "draft"), "cart balance_due pending"},
+		{"both shipped", chordShipping("shipped", "delivered"), "cart balance_due shipped"},
+	} {
+		shipments := "none"
+		if state := chordShipmentsState(c.o); state != nil {
+			shipments = *state
+		}
+		if got := chordOrderState(c.o) + " " + chordPaymentState(c.o) + " " + shipments; got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+	for status, want := range map[string]string{
+		order.LedgerFailed: "failed", order.LedgerOpen: "pending", order.LedgerCaptured: "completed", order.LedgerRefunded: "completed", order.LedgerVoided: "void",
+	} {
+		if got := chordLedgerState(order.Payment{Status: status}); got != want {
+			t.Errorf("a payment that is %s: %s, want %s", status, got, want)
+		}
+	}
+}
+
+func chordShipping(statuses ...string) order.Order {
+	o := order.Order{Status: order.StatusDraft, Total: 100, PaymentStatus: order.PaymentStatusUnpaid}
+	for _, status := range statuses {
+		o.Shipments = append(o.Shipments, order.Shipment{Status: status})
+	}
+	return o
 }
