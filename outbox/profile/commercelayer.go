@@ -464,7 +464,14 @@ func clOrderOf(o order.Order) clOrder {
 	amount(o.Total, &a.TotalAmountWithTaxesCents, &a.TotalAmountWithTaxesFloat, &a.FormattedTotalAmountWithTaxes)
 	amount(0, &a.FeesAmountCents, &a.FeesAmountFloat, &a.FormattedFeesAmount)
 	amount(0, &a.DutyAmountCents, &a.DutyAmountFloat, &a.FormattedDutyAmount)
-	amount(o.Total, &a.PlaceTotalAmountCents, &a.PlaceTotalAmountFloat, &a.FormattedPlaceTotalAmount)
+	var placed int64
+	switch {
+	case o.Status == order.StatusEditing:
+		placed = o.TotalBeforeEditing
+	case !o.PlacedAt.IsZero():
+		placed = o.Total
+	}
+	amount(placed, &a.PlaceTotalAmountCents, &a.PlaceTotalAmountFloat, &a.FormattedPlaceTotalAmount)
 	return a
 }
 
