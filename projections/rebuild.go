@@ -89,6 +89,9 @@ func (r *Runner) rebuild(ctx context.Context, v *view, o RebuildOptions, progres
 	if err := r.catchUpWith(ctx, v, b.generation); err != nil {
 		return Rebuilt{}, b.overtaken(ctx, err)
 	}
+	if _, err := r.config.DB.ExecContext(ctx, v.statement(`ANALYZE {T}`)); err != nil { // there may be twice as many rows as before
+		return Rebuilt{}, pgerr.Wrap("analyse view "+v.name, err)
+	}
 	live, err := r.live(ctx, v)
 	if err != nil {
 		return Rebuilt{}, err

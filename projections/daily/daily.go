@@ -101,7 +101,7 @@ type Filter struct {
 const sumUp = `
 SELECT d.day::text, d.currency, d.kind, sum(d.count)::bigint, sum(d.amount)::bigint
 FROM view_daily d
-WHERE d.generation = live_generation('daily') AND d.workspace = $1 AND d.day BETWEEN $2::date AND $3::date AND ($4 = '' OR d.currency = $4)
+WHERE d.generation = live_generation('daily') AND d.workspace COLLATE "C" = $1 AND d.day BETWEEN $2::date AND $3::date AND ($4 = '' OR d.currency = $4)
 GROUP BY d.day, d.currency, d.kind ORDER BY d.day, d.currency, d.kind`
 
 // Days returns the days on which something happened, each currency apart, from old to new. It returns a [*projections.InvalidQueryError] for

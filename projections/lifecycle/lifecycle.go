@@ -99,7 +99,7 @@ SELECT l.day::text, count(*),
 	count(l.shipped), coalesce(percentile_disc('{0.5,0.9,0.99}'::float8[]) WITHIN GROUP (ORDER BY l.shipped), '{0,0,0}'),
 	count(l.delivered), coalesce(percentile_disc('{0.5,0.9,0.99}'::float8[]) WITHIN GROUP (ORDER BY l.delivered), '{0,0,0}')
 FROM view_lifecycle l
-WHERE l.generation = live_generation('lifecycle') AND l.workspace = $1 AND l.day BETWEEN $2::date AND $3::date
+WHERE l.generation = live_generation('lifecycle') AND l.workspace COLLATE "C" = $1 AND l.day BETWEEN $2::date AND $3::date
 GROUP BY l.day ORDER BY l.day`
 
 // Days returns the days on which orders were placed, from old to new; both from and to are included. It returns a

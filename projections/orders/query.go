@@ -57,9 +57,9 @@ type Filter struct {
 const (
 	columns = `id, version, number, status, payment_status, fulfillment_status, customer_id, email, currency, item_count, total, captured, refunded,
 		created_at, updated_at, placed_at, cancelled_at`
-	walk = `FROM view_orders o WHERE o.generation = live_generation('orders') AND o.workspace = $1
-		AND (o.created_at, o.id) < ($2::timestamptz, $3::text) AND o.created_at >= $4::timestamptz`
-	inOrder  = ` ORDER BY o.created_at DESC, o.id DESC LIMIT $17`
+	walk = `FROM view_orders o WHERE o.generation = live_generation('orders') AND o.workspace COLLATE "C" = $1
+		AND (o.created_at, o.id COLLATE "C") < ($2::timestamptz, $3::text) AND o.created_at >= $4::timestamptz`
+	inOrder  = ` ORDER BY o.created_at DESC, o.id COLLATE "C" DESC LIMIT $17`
 	fromList = `SELECT ` + columns + `, fits, n FROM (
 		SELECT o.*, row_number() OVER () AS n,
 			(cardinality($5::text[]) = 0 OR o.status = ANY ($5)) AND (cardinality($6::text[]) = 0 OR o.payment_status = ANY ($6))
@@ -69,7 +69,7 @@ const (
 			AND ($13::text = '' OR o.currency = $13) AND ($14::bigint IS NULL OR o.total >= $14) AND ($15::bigint IS NULL OR o.total <= $15)
 			AS fits
 		FROM (`
-	toPage = `) o) o WHERE fits OR n = $17 ORDER BY o.created_at DESC, o.id DESC LIMIT $16`
+	toPage = `) o) o WHERE fits OR n = $17 ORDER BY o.created_at DESC, o.id COLLATE "C" DESC LIMIT $16`
 
 	listAll           = fromList + `SELECT o.* ` + walk + inOrder + toPage
 	listByNumber      = fromList + `SELECT o.* ` + walk + ` AND o.number = $8` + inOrder + toPage

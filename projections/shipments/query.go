@@ -48,9 +48,9 @@ type Filter struct {
 // written in a way that no index serves, so that the planner cannot choose one that leads it through all shipments of a workspace.
 const (
 	columns = `id, shipment, number, order_number, status, delivery_status, carrier, tracking_numbers, parcels, created_at, updated_at, shipped_at, delivered_at`
-	behind  = `(s.created_at, s.id, s.shipment) < ($2::timestamptz, $3::text, $4::text) AND s.created_at >= $5::timestamptz`
-	walk    = `FROM view_shipments s WHERE s.generation = live_generation('shipments') AND s.workspace = $1 AND ` + behind
-	inOrder = ` ORDER BY s.created_at DESC, s.id DESC, s.shipment DESC LIMIT $12`
+	behind  = `(s.created_at, s.id COLLATE "C", s.shipment COLLATE "C") < ($2::timestamptz, $3::text, $4::text) AND s.created_at >= $5::timestamptz`
+	walk    = `FROM view_shipments s WHERE s.generation = live_generation('shipments') AND s.workspace COLLATE "C" = $1 AND ` + behind
+	inOrder = ` ORDER BY s.created_at DESC, s.id COLLATE "C" DESC, s.shipment COLLATE "C" DESC LIMIT $12`
 
 	fromList = `SELECT ` + columns + `, fits, n FROM (
 		SELECT s.*, row_number() OVER () AS n,
@@ -58,10 +58,11 @@ const (
 			AND (cardinality($9::text[]) = 0 OR s.status = ANY ($9)) AND (cardinality($10::text[]) = 0 OR s.delivery_status = ANY ($10))
 			AS fits
 		FROM (`
-	toPage = `) s) s WHERE fits OR n = $12 ORDER BY s.created_at DESC, s.id DESC, s.shipment DESC LIMIT $11`
+	toPage = `) s) s WHERE fits OR n = $12 ORDER BY s.created_at DESC, s.id COLLATE "C" DESC, s.shipment COLLATE "C" DESC LIMIT $11`
 
 	listAll       = fromList + `SELECT s.* ` + walk + inOrder + toPage
-	listByOrder   = fromList + `SELECT s.* FROM (SELECT s.* ` + walk + ` AND s.id = $6 OFFSET 0) s` + inOrder + toPage
+	listByOrder   = fromList + `SELECT s.* FROM (SELECT s.* FROM view_shipments s
+		WHERE s.generation = live_generation('shipments') AND s.workspace = $1 AND s.id = $6 AND ` + behind + ` OFFSET 0) s` + inOrder + toPage
 	listByCarrier = fromList + `SELECT s.* ` + walk + ` AND s.carrier = $8` + inOrder + toPage
 	listByStatus  = fromList + `SELECT s.* FROM unnest($9) v CROSS JOIN LATERAL (SELECT s.* ` + walk + ` AND s.status = v` + inOrder + `) s` + inOrder + toPage
 	listByNumber  = fromList + `SELECT s.* FROM view_shipments s WHERE s.tracking_numbers @> ARRAY[$7]
