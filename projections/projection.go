@@ -2,8 +2,12 @@ package projections
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -21,6 +25,8 @@ type Projection struct {
 	aggregate *domain.Aggregate
 	inline    bool
 	newFold   func() folding
+	columns   []column
+	mistake   error // in the type of its rows
 }
 
 // Name is the projection's name, such as "orders".
@@ -43,13 +49,17 @@ type Event struct {
 //
 // evolve returns the state after an event. It is called with every event of the stream in order, beginning with the zero S, and as
 // often as need be; so it has to be a pure function that leaves what it is given as it was. rows returns the rows of a state, none or many.
-// An R is a struct whose JSON fields are columns of the table; a field that is left out is NULL.
+// An R is a struct whose fields are columns of the table, named by their JSON tags: strings, booleans, numbers, times, []string or
+// json.RawMessage (for jsonb), or pointers to these. One that is a nil pointer, or zero and tagged omitzero, is NULL.
 //
-// The table must have the columns generation (integer), workspace and id (text), which are filled in for it, and begin its primary key with
-// them. Its other columns must be of types that can be compared, which json cannot.
+// The table must begin with the columns generation (integer), workspace and id (text), which are filled in for it, and so must its primary key.
 func Define[S, R any](name, table string, aggregate *domain.Aggregate, evolve func(S, Event) S, rows func(S) []R) *Projection {
-	d := &definition[S, R]{evolve: evolve, rows: rows}
-	return &Projection{name: name, table: table, aggregate: aggregate, newFold: func() folding { return &fold[S, R]{definition: d} }}
+	columns, mistake := columnsOf(reflect.TypeFor[R]())
+	d := &definition[S, R]{evolve: evolve, rows: rows, columns: columns}
+	return &Projection{
+		name: name, table: table, aggregate: aggregate, columns: columns, mistake: mistake,
+		newFold: func() folding { return &fold[S, R]{definition: d} },
+	}
 }
 
 // Inline returns the projection as one whose rows are also written by the append itself, in its transaction: whoever sees the event
@@ -70,6 +80,8 @@ func (p *Projection) check() error {
 		return fmt.Errorf("projection %s: the table %q has to be 1 to 63 of a-z 0-9 _, and begin with a letter", p.name, p.table)
 	case p.aggregate == nil:
 		return fmt.Errorf("projection %s follows no aggregate", p.name)
+	case p.mistake != nil:
+		return fmt.Errorf("projection %s: %w", p.name, p.mistake)
 	}
 	return nil
 }
@@ -83,8 +95,9 @@ func (p *Projection) statement(query string) string {
 func (p *Projection) prefix() string { return p.aggregate.Name + "/" }
 
 type definition[S, R any] struct {
-	evolve func(S, Event) S
-	rows   func(S) []R
+	evolve  func(S, Event) S
+	rows    func(S) []R
+	columns []column
 }
 
 // folding is a stream on its way to its rows.
@@ -92,6 +105,8 @@ type folding interface {
 	apply(Event)
 	// appendRows writes each row as a JSON object that begins with the given fields, with a comma before it unless it is the first.
 	appendRows(to *bytes.Buffer, fields string) error
+	// values yields the columns of each row, behind those that are given. The slice is used again for the next row.
+	values(before ...any) iter.Seq[[]any]
 	clone() folding
 }
 
@@ -110,9 +125,6 @@ func (f *fold[S, R]) appendRows(to *bytes.Buffer, fields string) error {
 		if err != nil {
 			return err
 		}
-		if len(text) < 2 || text[0] != '{' {
-			return fmt.Errorf("a row is %T, which is no struct", row)
-		}
 		if to.Len() > 1 {
 			to.WriteByte(',')
 		}
@@ -123,6 +135,18 @@ func (f *fold[S, R]) appendRows(to *bytes.Buffer, fields string) error {
 		to.Write(text[1:])
 	}
 	return nil
+}
+
+func (f *fold[S, R]) values(before ...any) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		var values []any
+		for _, row := range f.rows(f.state) {
+			values = appendValues(append(values[:0], before...), f.columns, reflect.ValueOf(&row).Elem())
+			if !yield(values) {
+				return
+			}
+		}
+	}
 }
 
 // streamKey is a stream of the aggregate that a projection follows.
@@ -168,23 +192,47 @@ func (s *stream) appendRows(to *bytes.Buffer, generation int) {
 		return
 	}
 	before := to.Len()
-	fail := func(err error) {
-		to.Truncate(before)
-		s.rowless, s.failure, s.failedAt = true, err, s.version
-	}
-	defer func() {
-		if wrong := recover(); wrong != nil {
-			fail(fmt.Errorf("its rows: panic: %v", wrong))
-		}
-	}()
 	var fields []byte
 	fields = append(fields, `{"generation":`...)
 	fields = strconv.AppendInt(fields, int64(generation), 10)
 	fields = append(append(fields, `,"workspace":`...), quoted(s.workspace)...)
 	fields = append(append(fields, `,"id":`...), quoted(s.id)...)
-	if err := s.fold.appendRows(to, string(fields)); err != nil {
-		fail(fmt.Errorf("its rows: %w", err))
+	if err := s.guard(func() error { return s.fold.appendRows(to, string(fields)) }); err != nil {
+		to.Truncate(before)
+		s.rowless, s.failure, s.failedAt = true, err, s.version
 	}
+}
+
+// copyRows adds the stream's rows to a COPY under way. Where they cannot be made it adds none.
+func (s *stream) copyRows(ctx context.Context, to *sql.Stmt, generation int) (err error) {
+	if s.rowless {
+		return nil
+	}
+	failed := s.guard(func() error {
+		for values := range s.fold.values(generation, s.workspace, s.id) {
+			if _, err = to.ExecContext(ctx, values...); err != nil {
+				break
+			}
+		}
+		return nil
+	})
+	if failed != nil {
+		s.rowless, s.failure, s.failedAt = true, failed, s.version
+	}
+	return err
+}
+
+// guard makes an error of a panic.
+func (s *stream) guard(work func() error) (err error) {
+	defer func() {
+		if wrong := recover(); wrong != nil {
+			err = fmt.Errorf("its rows: panic: %v", wrong)
+		}
+	}()
+	if err := work(); err != nil {
+		return fmt.Errorf("its rows: %w", err)
+	}
+	return nil
 }
 
 func quoted(text string) []byte {

@@ -63,8 +63,6 @@ WITH new AS MATERIALIZED (
 INSERT INTO {T} SELECT new.* FROM new WHERE (SELECT count(*) FROM gone) >= 0 AND NOT EXISTS (
 	SELECT FROM old WHERE old.workspace = new.workspace AND old.id = new.id AND new IS NOT DISTINCT FROM old.t)`
 
-const addRows = `INSERT INTO {T} SELECT * FROM json_populate_recordset(NULL::{T}, $1::json)`
-
 const park = `
 INSERT INTO projection_parked (projection, generation, workspace, id, version, error) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (projection, generation, workspace, id) DO UPDATE SET version = excluded.version, error = excluded.error, parked_at = excluded.parked_at`
@@ -126,6 +124,9 @@ func writeOneByOne(ctx context.Context, tx *sql.Tx, p *Projection, generation in
 
 // writeRows writes what was folded of streams, also of those with an event that could not be: up to that event.
 func writeRows(ctx context.Context, tx *sql.Tx, p *Projection, generation int, streams []*stream, fresh bool) error {
+	if fresh {
+		return copyRows(ctx, tx, p, generation, streams)
+	}
 	text := rowsOf(generation, streams)
 	workspaces, ids := pq.StringArray{}, pq.StringArray{}
 	for _, s := range streams {
@@ -133,13 +134,28 @@ func writeRows(ctx context.Context, tx *sql.Tx, p *Projection, generation int, s
 			workspaces, ids = append(workspaces, s.workspace), append(ids, s.id)
 		}
 	}
-	var err error
-	if fresh {
-		_, err = tx.ExecContext(ctx, p.statement(addRows), text)
-	} else {
-		_, err = tx.ExecContext(ctx, p.statement(replaceRows), generation, workspaces, ids, text)
-	}
+	_, err := tx.ExecContext(ctx, p.statement(replaceRows), generation, workspaces, ids, text)
 	return pgerr.Wrap("write view "+p.name, err)
+}
+
+// copyRows adds rows by COPY, which takes the database half as long as JSON does.
+func copyRows(ctx context.Context, tx *sql.Tx, p *Projection, generation int, streams []*stream) (err error) {
+	names := []string{"generation", "workspace", "id"}
+	for _, c := range p.columns {
+		names = append(names, c.name)
+	}
+	statement, err := tx.PrepareContext(ctx, pq.CopyIn(p.table, names...))
+	if err != nil {
+		return pgerr.Wrap("write view "+p.name, err)
+	}
+	defer func() { err = pgerr.Wrap("write view "+p.name, errors.Join(err, statement.Close())) }()
+	for _, s := range streams {
+		if err := s.copyRows(ctx, statement, generation); err != nil {
+			return err
+		}
+	}
+	_, err = statement.ExecContext(ctx)
+	return err
 }
 
 // rowsOf is the rows of streams as a JSON array.

@@ -60,8 +60,8 @@ const (
 		FROM (`
 	toPage = `) s) s WHERE fits OR n = $12 ORDER BY s.created_at DESC, s.id COLLATE "C" DESC, s.shipment COLLATE "C" DESC LIMIT $11`
 
-	listAll       = fromList + `SELECT s.* ` + walk + inOrder + toPage
-	listByOrder   = fromList + `SELECT s.* FROM (SELECT s.* FROM view_shipments s
+	listAll     = fromList + `SELECT s.* ` + walk + inOrder + toPage
+	listByOrder = fromList + `SELECT s.* FROM (SELECT s.* FROM view_shipments s
 		WHERE s.generation = live_generation('shipments') AND s.workspace = $1 AND s.id = $6 AND ` + behind + ` OFFSET 0) s` + inOrder + toPage
 	listByCarrier = fromList + `SELECT s.* ` + walk + ` AND s.carrier = $8` + inOrder + toPage
 	listByStatus  = fromList + `SELECT s.* FROM unnest($9) v CROSS JOIN LATERAL (SELECT s.* ` + walk + ` AND s.status = v` + inOrder + `) s` + inOrder + toPage
