@@ -63,7 +63,7 @@ type Rebuilt struct {
 // new rows, and nothing is sent to anybody. It may be killed at any time; the next one goes on where it was, and several processes that
 // rebuild the same view share the work. progress, where given, is called every now and then, by one goroutine at a time.
 //
-// It returns a [*domain.NotFoundError] for a name that is no projection's.
+// It returns a [*domain.NotFoundError] for a name that is no projection's, and an [*OvertakenError].
 func (r *Runner) Rebuild(ctx context.Context, name string, o RebuildOptions, progress func(Progress)) (Rebuilt, error) {
 	v, err := r.view(name)
 	if err != nil {
@@ -82,7 +82,7 @@ func (r *Runner) rebuild(ctx context.Context, v *view, o RebuildOptions, progres
 	}
 	b.report = progress
 	if err := b.foldAll(ctx); err != nil {
-		return Rebuilt{}, err
+		return Rebuilt{}, b.overtaken(ctx, err)
 	}
 	done := Rebuilt{Projection: v.name, Generation: b.generation, Resumed: b.resumed, Events: b.events.Load(), Streams: b.streams.Load()}
 	b.tell(PhaseCatchUp)
@@ -159,15 +159,25 @@ func (b *building) tell(phase string) {
 		Streams: b.streams.Load(), Now: events - b.before})
 }
 
-// overtaken explains an error by the generation being gone: another process has finished the same rebuild, or begun afresh.
+// OvertakenError says that another process has finished the same rebuild, or thrown it away to begin afresh.
+type OvertakenError struct {
+	Projection string
+	Generation int
+}
+
+func (e *OvertakenError) Error() string {
+	return fmt.Sprintf("another process has finished generation %d of projection %s, or thrown it away: see `waybill projection list`", e.Generation, e.Projection)
+}
+
+// overtaken explains an error by the generation not being built any more.
 func (b *building) overtaken(ctx context.Context, err error) error {
 	var state sql.NullString
 	look := b.config.DB.QueryRowContext(ctx, `SELECT state FROM projection_generations WHERE projection = $1 AND generation = $2`,
 		b.name, b.generation).Scan(&state)
-	if look == nil && state.String == "building" || look != nil && !errors.Is(look, sql.ErrNoRows) {
-		return err
+	if look == nil && state.String != "building" || errors.Is(look, sql.ErrNoRows) {
+		return &OvertakenError{Projection: b.name, Generation: b.generation}
 	}
-	return fmt.Errorf("generation %d of projection %s was finished or thrown away by another process: %w", b.generation, b.name, err)
+	return err
 }
 
 const (

@@ -140,7 +140,7 @@ func (r *Runner) follow(ctx context.Context, v *view) {
 	for ctx.Err() == nil {
 		live, err := r.live(ctx, v)
 		if err == nil && live == 0 {
-			if _, err = r.rebuild(ctx, v, RebuildOptions{}, nil); err == nil {
+			if _, err = r.rebuild(ctx, v, RebuildOptions{}, nil); err == nil || errors.As(err, new(*OvertakenError)) {
 				continue
 			}
 		}
