@@ -245,15 +245,16 @@ func (r *Runner) streamsToVerify(ctx context.Context, v *view, sample int, after
 	return keys, pgerr.Wrap(op, rows.Err())
 }
 
-// unsettled returns which of some streams the view need not show as they are: those that are parked, and those with events behind the checkpoint.
-const unsettled = `
-SELECT s.workspace, s.id, EXISTS (
-	SELECT FROM projection_parked p WHERE p.projection = $1 AND p.generation = g.generation AND p.workspace = s.workspace AND p.id = s.id)
-FROM projection_generations g CROSS JOIN unnest($3::text[], $4::text[]) AS s (workspace, id)
-WHERE g.projection = $1 AND g.generation = $2 AND (EXISTS (
-	SELECT FROM projection_parked p WHERE p.projection = $1 AND p.generation = g.generation AND p.workspace = s.workspace AND p.id = s.id
-) OR EXISTS (
-	SELECT FROM events e WHERE e.workspace = s.workspace AND e.stream = $5 || s.id AND (e.transaction_id, e.position) > (g.transaction_id, g.position)))`
+// parkedOf returns which of some streams are parked.
+const parkedOf = `
+SELECT p.workspace, p.id FROM projection_parked p JOIN unnest($3::text[], $4::text[]) AS s (workspace, id) ON p.workspace = s.workspace AND p.id = s.id
+WHERE p.projection = $1 AND p.generation = $2`
+
+// behindOf returns which of some streams have events behind the checkpoint.
+const behindOf = `
+SELECT s.workspace, s.id FROM projection_generations g CROSS JOIN unnest($3::text[], $4::text[]) AS s (workspace, id)
+WHERE g.projection = $1 AND g.generation = $2 AND EXISTS (
+	SELECT FROM events e WHERE e.workspace = s.workspace AND e.stream = $5 || s.id AND (e.transaction_id, e.position) > (g.transaction_id, g.position))`
 
 // verifyPage compares some streams, all of it in one snapshot.
 func (r *Runner) verifyPage(ctx context.Context, v *view, keys []streamKey, done *Verified) (found []Difference, err error) {
@@ -269,9 +270,15 @@ func (r *Runner) verifyPage(ctx context.Context, v *view, keys []streamKey, done
 	if err := tx.QueryRowContext(ctx, `SELECT coalesce(live_generation($1), 0)`, v.name).Scan(&done.Generation); err != nil {
 		return nil, pgerr.Wrap(op, err)
 	}
-	streams := make([]*stream, len(keys))
-	for i, key := range keys {
-		streams[i] = v.newStream(key)
+	parked, err := among(ctx, tx, parkedOf, keys, v.name, done.Generation)
+	if err != nil {
+		return nil, pgerr.Wrap(op, err)
+	}
+	var streams []*stream
+	for _, key := range keys {
+		if !parked[key] {
+			streams = append(streams, v.newStream(key))
+		}
 	}
 	if err := catchUp(ctx, tx, v.Projection, streams); err != nil {
 		return nil, err
@@ -280,39 +287,41 @@ func (r *Runner) verifyPage(ctx context.Context, v *view, keys []streamKey, done
 	if err != nil {
 		return nil, err
 	}
-	done.Streams += int64(len(streams))
-	if len(different) == 0 {
-		return nil, nil
+	var suspects []streamKey
+	for _, d := range different {
+		suspects = append(suspects, streamKey{d.Workspace, d.ID})
 	}
-	workspaces, ids := make(pq.StringArray, len(different)), make(pq.StringArray, len(different))
-	for i, d := range different {
-		workspaces[i], ids[i] = d.Workspace, d.ID
-	}
-	rows, err := tx.QueryContext(ctx, unsettled, v.name, done.Generation, workspaces, ids, v.prefix())
+	behind, err := among(ctx, tx, behindOf, suspects, v.name, done.Generation, v.prefix())
 	if err != nil {
 		return nil, pgerr.Wrap(op, err)
 	}
-	defer rows.Close()
-	excused := map[streamKey]bool{}
-	for rows.Next() {
-		var key streamKey
-		var parked bool
-		if err := rows.Scan(&key.workspace, &key.id, &parked); err != nil {
-			return nil, pgerr.Wrap(op, err)
-		}
-		if excused[key] = true; parked {
-			done.Parked++
-		} else {
-			done.Behind++
-		}
-	}
-	for _, d := range different {
-		if !excused[streamKey{d.Workspace, d.ID}] {
+	for i, d := range different {
+		if !behind[suspects[i]] {
 			found = append(found, d)
 		}
 	}
+	done.Streams += int64(len(keys))
+	done.Parked += int64(len(parked))
+	done.Behind += int64(len(behind))
 	done.Different += int64(len(found))
-	return found, pgerr.Wrap(op, rows.Err())
+	return found, nil
+}
+
+// among asks for which of some streams a statement holds. They are its third and fourth argument.
+func among(ctx context.Context, tx *sql.Tx, statement string, keys []streamKey, projection string, generation int, more ...any) (map[streamKey]bool, error) {
+	workspaces, ids := make(pq.StringArray, len(keys)), make(pq.StringArray, len(keys))
+	for i, key := range keys {
+		workspaces[i], ids[i] = key.workspace, key.id
+	}
+	rows, err := tx.QueryContext(ctx, statement, append([]any{projection, generation, workspaces, ids}, more...)...)
+	list, err := Collect(rows, err, func(rows *sql.Rows) (key streamKey, err error) {
+		return key, rows.Scan(&key.workspace, &key.id)
+	})
+	found := map[streamKey]bool{}
+	for _, key := range list {
+		found[key] = true
+	}
+	return found, err
 }
 
 const maxOrphans = 1000 // that are looked up; where there is one, something is badly wrong
