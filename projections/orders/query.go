@@ -76,9 +76,9 @@ const (
 	listByEmail       = fromList + `SELECT o.* ` + walk + ` AND lower(o.email) = lower($9)` + inOrder + toPage
 	listByCustomer    = fromList + `SELECT o.* ` + walk + ` AND o.customer_id = $10` + inOrder + toPage
 	ofEach            = `SELECT o.* FROM unnest(`
-	listByStatus      = fromList + ofEach + `$5) s CROSS JOIN LATERAL (SELECT o.* ` + walk + ` AND o.status = s` + inOrder + `) o` + inOrder + toPage
-	listByPayment     = fromList + ofEach + `$6) s CROSS JOIN LATERAL (SELECT o.* ` + walk + ` AND o.payment_status = s` + inOrder + `) o` + inOrder + toPage
-	listByFulfillment = fromList + ofEach + `$7) s CROSS JOIN LATERAL (SELECT o.* ` + walk + ` AND o.fulfillment_status = s` + inOrder + `) o` + inOrder + toPage
+	listByStatus      = fromList + ofEach + `$5::text[]) s CROSS JOIN LATERAL (SELECT o.* ` + walk + ` AND o.status = s` + inOrder + `) o` + inOrder + toPage
+	listByPayment     = fromList + ofEach + `$6::text[]) s CROSS JOIN LATERAL (SELECT o.* ` + walk + ` AND o.payment_status = s` + inOrder + `) o` + inOrder + toPage
+	listByFulfillment = fromList + ofEach + `$7::text[]) s CROSS JOIN LATERAL (SELECT o.* ` + walk + ` AND o.fulfillment_status = s` + inOrder + `) o` + inOrder + toPage
 )
 
 // statement chooses the way into the list that leaves the least to compare.

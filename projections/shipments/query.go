@@ -64,7 +64,7 @@ const (
 	listByOrder = fromList + `SELECT s.* FROM (SELECT s.* FROM view_shipments s
 		WHERE s.generation = live_generation('shipments') AND s.workspace = $1 AND s.id = $6 AND ` + behind + ` OFFSET 0) s` + inOrder + toPage
 	listByCarrier = fromList + `SELECT s.* ` + walk + ` AND s.carrier = $8` + inOrder + toPage
-	listByStatus  = fromList + `SELECT s.* FROM unnest($9) v CROSS JOIN LATERAL (SELECT s.* ` + walk + ` AND s.status = v` + inOrder + `) s` + inOrder + toPage
+	listByStatus  = fromList + `SELECT s.* FROM unnest($9::text[]) v CROSS JOIN LATERAL (SELECT s.* ` + walk + ` AND s.status = v` + inOrder + `) s` + inOrder + toPage
 	listByNumber  = fromList + `SELECT s.* FROM view_shipments s WHERE s.tracking_numbers @> ARRAY[$7]
 		AND s.generation + 0 = live_generation('shipments') AND s.workspace || '' = $1 AND ` + behind + inOrder + toPage
 )
