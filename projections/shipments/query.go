@@ -45,7 +45,7 @@ type Filter struct {
 
 // A list goes from new to old: by the time at which shipments were created, then by ids. See package orders for how a statement works. A
 // tracking number is looked up in an index of its own, and as it names very few shipments, all of these are sorted: the other conditions are
-// written in a way that no index serves, so that the planner cannot choose one that leads it through all shipments of a workspace.
+// written in a way that no index serves, or come later, so that the planner cannot choose one that leads it through all shipments.
 const (
 	columns = `id, shipment, number, order_number, status, delivery_status, carrier, tracking_numbers, parcels, created_at, updated_at, shipped_at, delivered_at`
 	behind  = `(s.created_at, s.id COLLATE "C", s.shipment COLLATE "C") < ($2::timestamptz, $3::text, $4::text) AND s.created_at >= $5::timestamptz`
@@ -65,8 +65,8 @@ const (
 		WHERE s.generation = live_generation('shipments') AND s.workspace = $1 AND s.id = $6 AND ` + behind + ` OFFSET 0) s` + inOrder + toPage
 	listByCarrier = fromList + `SELECT s.* ` + walk + ` AND s.carrier = $8` + inOrder + toPage
 	listByStatus  = fromList + `SELECT s.* FROM unnest($9::text[]) v CROSS JOIN LATERAL (SELECT s.* ` + walk + ` AND s.status = v` + inOrder + `) s` + inOrder + toPage
-	listByNumber  = fromList + `SELECT s.* FROM view_shipments s WHERE s.tracking_numbers @> ARRAY[$7]
-		AND s.generation + 0 = live_generation('shipments') AND s.workspace || '' = $1 AND ` + behind + inOrder + toPage
+	listByNumber  = fromList + `SELECT s.* FROM (SELECT s.* FROM view_shipments s WHERE s.tracking_numbers @> ARRAY[$7]
+		AND s.generation + 0 = live_generation('shipments') AND s.workspace || '' = $1 OFFSET 0) s WHERE ` + behind + inOrder + toPage
 )
 
 // statement chooses the way into the list that leaves the least to compare.
