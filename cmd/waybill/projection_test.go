@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waybill-dev/waybill"
 	"github.com/waybill-dev/waybill/internal/pgtest"
 	"github.com/waybill-dev/waybill/projections"
 )
@@ -89,17 +88,6 @@ func TestProgress(t *testing.T) {
 		bar.clear()
 		if out.String() != want {
 			t.Errorf("%s:\n%q\nwant\n%q", name, out.String(), want)
-		}
-	}
-}
-
-// Every view that there is can be named.
-func TestProjectionNames(t *testing.T) {
-	t.Parallel()
-	for _, v := range waybill.Projections() {
-		r := cli{dir: "/nonexistent"}.run(t, "projection", "verify", v.Name(), "--sample", "-1")
-		if r.status == exitUsage && strings.Contains(r.stderr, "there is no projection") {
-			t.Errorf("%s", r.stderr)
 		}
 	}
 }
