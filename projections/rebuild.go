@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -478,7 +479,10 @@ func (w *shardWork) fold(ctx context.Context, tx *sql.Tx, query string, args []a
 			r.Workspace, r.Stream.ID = string(workspace), string(id)
 			open = w.newStream(streamKey{r.Workspace, r.Stream.ID})
 		}
-		r.Data, r.Metadata, r.RecordedAt = bytes.Clone(data), bytes.Clone(metadata), r.RecordedAt.UTC() // an event may keep them
+		if !bytes.Equal(r.Metadata, metadata) { // one command's events share it
+			r.Metadata = bytes.Clone(metadata) // a fold may keep it
+		}
+		r.Data, r.RecordedAt = json.RawMessage(data), r.RecordedAt.UTC()
 		open.next(w.Projection, r)
 	}
 	return complete, open, r.Version, events, pgerr.Wrap("read events", rows.Err())

@@ -140,11 +140,11 @@ func writeRows(ctx context.Context, tx *sql.Tx, p *Projection, generation int, s
 
 // copyRows adds rows by COPY, which takes the database half as long as JSON does.
 func copyRows(ctx context.Context, tx *sql.Tx, p *Projection, generation int, streams []*stream) (err error) {
-	names := []string{"generation", "workspace", "id"}
+	columns := "generation, workspace, id"
 	for _, c := range p.columns {
-		names = append(names, c.name)
+		columns += ", " + pq.QuoteIdentifier(c.name)
 	}
-	statement, err := tx.PrepareContext(ctx, pq.CopyIn(p.table, names...))
+	statement, err := tx.PrepareContext(ctx, p.statement("COPY {T} ("+columns+") FROM STDIN"))
 	if err != nil {
 		return pgerr.Wrap("write view "+p.name, err)
 	}
