@@ -71,6 +71,48 @@ func TestInlineReadsItsWritesDuringRebuilds(t *testing.T) {
 	verified(t, engine, allViews...)
 }
 
+// A transaction that is left open, anywhere on the server, keeps the log from settling. What appends have written is in the view all the same,
+// also after it was rebuilt meanwhile; and what such a transaction commits late is not skipped.
+func TestRebuildWhileTheLogIsHeld(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	engine := newEngine(t, d.DB, inline()...)
+	for _, name := range allViews {
+		if err := engine.Rebuild(t.Context(), name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := newEngine(t, d.DB) // without the views, so that nobody but the runner shows what it appends
+	tx, err := d.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := late.ExecuteTx(t.Context(), tx, draft("late")); err != nil {
+		t.Fatal(err)
+	}
+	run(t, engine, life("ord_1")...)
+	if _, err := engine.Projections().Rebuild(t.Context(), "orders", projections.RebuildOptions{NoSwap: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	result, err := engine.Execute(t.Context(), order.StartFulfillment{OrderID: "ord_1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Rebuild(t.Context(), "orders", nil); err != nil { // now it only catches up and swaps
+		t.Fatal(err)
+	}
+	if got := query[int](t, d.DB, `SELECT version FROM view_orders WHERE generation = live_generation('orders') AND id = 'ord_1'`); got != result.Version {
+		t.Errorf("after the rebuild the view shows version %d, the command led to version %d", got, result.Version)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	follow(t, engine)
+	settled(t, engine)
+	verified(t, engine, allViews...)
+}
+
 // What is rolled back with the caller's transaction is not in the view, nor is it remembered.
 func TestInlineWithinACallersTransaction(t *testing.T) {
 	t.Parallel()
