@@ -492,14 +492,14 @@ func (w *shardWork) fold(ctx context.Context, tx *sql.Tx, query string, args []a
 func (r *Runner) catchUpWith(ctx context.Context, v *view, generation int) error {
 	own := r.newView(v.Projection) // the cache of v belongs to the goroutine that follows the live one
 	for {
-		did, err := r.step(ctx, own, generation)
+		events, err := r.step(ctx, own, generation)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil && pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) != nil:
 		case err != nil:
 			return err
-		case !did:
+		case events == 0:
 			return nil
 		}
 	}

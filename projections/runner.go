@@ -134,6 +134,9 @@ func (r *Runner) Wake() {
 // was not the oldest. So the first waits are short, and grow up to the interval for polling.
 const firstWait = 2 * time.Millisecond
 
+// gather is how long to wait after a batch that was not full, so that a trickle of events does not make a transaction of each.
+const gather = 20 * time.Millisecond
+
 // follow does batch after batch.
 func (r *Runner) follow(ctx context.Context, v *view) {
 	idle := time.Duration(0)
@@ -144,26 +147,26 @@ func (r *Runner) follow(ctx context.Context, v *view) {
 				continue
 			}
 		}
-		did := false
+		events := 0
 		if err == nil {
-			did, err = r.step(ctx, v, live)
+			events, err = r.step(ctx, v, live)
 		}
 		wake := v.wake
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil && pq.As(err, pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected) != nil:
-			idle, did = 0, true // another process has done that batch since our snapshot
+			continue // another process has done that batch since our snapshot
 		case err != nil:
 			r.config.Logger.Warn("following the log failed", "projection", v.name, "error", err, "cause", errors.Unwrap(err))
 			idle, wake = min(max(2*idle, 10*firstWait), time.Second), nil
-		case did:
+		case events >= r.config.BatchSize:
 			idle = 0
+			continue
+		case events > 0:
+			idle, wake = gather, nil
 		default:
 			idle = min(max(2*idle, firstWait), r.config.PollInterval)
-		}
-		if did {
-			continue
 		}
 		timer := time.NewTimer(idle)
 		select {
@@ -216,32 +219,33 @@ type batch struct {
 	streams  []*stream
 }
 
-// step does the next batch of a generation: rows and checkpoint are one transaction. It says whether there was anything to do.
-func (r *Runner) step(ctx context.Context, v *view, generation int) (did bool, err error) {
+// step does the next batch of a generation: rows and checkpoint are one transaction. It returns how many events it did;
+// 0 where there was nothing to do.
+func (r *Runner) step(ctx context.Context, v *view, generation int) (events int, err error) {
 	tx, err := r.config.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
 	if err != nil {
-		return false, pgerr.Wrap("follow the log", err)
+		return 0, pgerr.Wrap("follow the log", err)
 	}
 	defer tx.Rollback()
 	b, err := r.nextBatch(ctx, tx, v, generation, true)
 	if err != nil || b == nil {
-		return false, err
+		return 0, err
 	}
 	if err := catchUp(ctx, tx, v.Projection, b.streams); err != nil {
-		return false, err
+		return 0, err
 	}
 	if v.inline {
 		// Appends write these rows themselves, so what is wrong with them is mended under a lock that keeps appends away.
 		wrong, err := differing(ctx, tx, v.Projection, generation, b.streams)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		if len(wrong) > 0 {
 			tx.Rollback()
-			return true, r.mend(ctx, v, generation, wrong)
+			return r.config.BatchSize, r.mend(ctx, v, generation, wrong) // and then once more
 		}
 	} else if err := r.writeBatch(ctx, tx, v, generation, b.streams); err != nil {
-		return false, err
+		return 0, err
 	}
 	if r.beforeCheckpoint != nil {
 		r.beforeCheckpoint()
@@ -250,13 +254,13 @@ func (r *Runner) step(ctx context.Context, v *view, generation int) (did bool, e
 		WHERE projection = $1 AND generation = $2 AND (transaction_id, position) = ($5, $6)`,
 		v.name, generation, b.to.transactionID, b.to.position, b.from.transactionID, b.from.position)
 	if err != nil {
-		return false, pgerr.Wrap("move the checkpoint of "+v.name, err)
+		return 0, pgerr.Wrap("move the checkpoint of "+v.name, err)
 	}
 	if n, err := moved.RowsAffected(); err != nil || n != 1 {
-		return false, fmt.Errorf("move the checkpoint of %s: it is not where it was (%w)", v.name, err)
+		return 0, fmt.Errorf("move the checkpoint of %s: it is not where it was (%w)", v.name, err)
 	}
 	if err := tx.Commit(); err != nil {
-		return false, pgerr.Wrap("follow the log", err)
+		return 0, pgerr.Wrap("follow the log", err)
 	}
 	// What was folded is in the log for good, whatever becomes of the rows.
 	for _, s := range b.streams {
@@ -266,7 +270,7 @@ func (r *Runner) step(ctx context.Context, v *view, generation int) (did bool, e
 			v.folded.Remove(s.streamKey)
 		}
 	}
-	return true, nil
+	return b.events, nil
 }
 
 // nextBatch returns nil where there is nothing to do, or somebody else does it.
