@@ -134,7 +134,7 @@ func (s *stage) record(aggregate *domain.Aggregate, stream domain.StreamID, vers
 	}
 	s.position++
 	o.Recorded = domain.Recorded{
-		Position: s.position, TransactionID: uint64(s.position), Workspace: "default", Stream: stream, Version: version,
+		Position: s.position, TransactionID: s.position, Workspace: "default", Stream: stream, Version: version,
 		ID: sampleID(s.now, s.position), Type: event.EventType(), SchemaVersion: schemaVersion, Data: data, Metadata: metadata, RecordedAt: s.now,
 	}
 	if o.Event, err = aggregate.Codec.Decode(o.Recorded); err != nil {
