@@ -5,12 +5,16 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
+	"slices"
+	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/webhook"
 	"github.com/waybill-dev/waybill/eventstore"
 	"github.com/waybill-dev/waybill/migrations"
+	"github.com/waybill-dev/waybill/outbox/profile"
 )
 
 // Engine runs aggregates on one database. It is safe for concurrent use, and has nothing to close: the database is the caller's.
@@ -26,6 +30,7 @@ type Engine struct {
 	cache      *lru.Cache[cacheKey, entry] // nil where nothing is to be kept
 	turns      turns
 	relays     relays
+	profiles   func() profile.Set // made when it is first asked for
 }
 
 // Migrate brings the database to the schema that this program needs. Several processes may call it at once. It returns a
@@ -40,7 +45,7 @@ func Migrate(ctx context.Context, db *sql.DB) error {
 func New(db *sql.DB, config Config) (*Engine, error) {
 	config = config.withDefaults()
 	e := &Engine{db: db, config: config, store: eventstore.New(db), aggregates: map[string]*domain.Aggregate{}}
-	for _, a := range config.Aggregates {
+	for _, a := range append(slices.Clone(config.Aggregates), webhook.Aggregate()) {
 		if err := a.Check(); err != nil {
 			return nil, err
 		}
@@ -57,6 +62,7 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
+	e.profiles = sync.OnceValue(func() profile.Set { return profile.All(e.aggregates) })
 	e.defaultWorkspace = e.Workspace(DefaultWorkspace)
 	return e, nil
 }
