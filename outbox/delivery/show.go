@@ -186,19 +186,19 @@ func (e *CursorError) Error() string {
 // it looks at the events. A delivery that was sent again is shown once, as it is now.
 const listDeliveries = `
 WITH open AS (
-	SELECT d.transaction_id, d.position, d.state, '' AS outcome, d.attempts, d.due_at, NULL::uuid AS test_id, NULL AS test_event, NULL::timestamptz AS started_at
+	SELECT d.transaction_id, d.position, d.state, '' AS outcome, d.attempts, d.due_at, NULL::uuid AS test_id, NULL::text AS test_event, NULL::timestamptz AS started_at
 	FROM deliveries d
-	WHERE d.webhook = $1 AND (d.transaction_id, d.position) < ($2::bigint, $3::bigint) AND d.transaction_id >= $4 AND ($5 = '' OR d.state = $5)
-	ORDER BY d.transaction_id DESC, d.position DESC LIMIT $10
+	WHERE d.webhook = $1 AND (d.transaction_id, d.position) < ($2::bigint, $3::bigint) AND d.transaction_id >= $4::bigint AND ($5::text = '' OR d.state = $5)
+	ORDER BY d.transaction_id DESC, d.position DESC LIMIT $10::integer
 ), ended AS (
 	SELECT a.transaction_id, a.position, '' AS state, a.outcome, a.number AS attempts, NULL::timestamptz AS due_at, a.test_id, a.test_event, a.started_at
 	FROM attempts a
-	WHERE a.webhook = $1 AND (a.transaction_id, a.position) < ($2::bigint, $3::bigint) AND a.transaction_id >= $4
-		AND a.outcome <> 'failed' AND ($6 = '' OR a.outcome = $6)
-	ORDER BY a.transaction_id DESC, a.position DESC, a.number DESC LIMIT $10
+	WHERE a.webhook = $1 AND (a.transaction_id, a.position) < ($2::bigint, $3::bigint) AND a.transaction_id >= $4::bigint
+		AND a.outcome <> 'failed' AND ($6::text = '' OR a.outcome = $6)
+	ORDER BY a.transaction_id DESC, a.position DESC, a.number DESC LIMIT $10::integer
 ), walked AS MATERIALIZED (
-	SELECT * FROM (SELECT * FROM open UNION ALL SELECT * FROM ended) both
-	ORDER BY transaction_id DESC, position DESC LIMIT $10
+	SELECT * FROM (SELECT * FROM open UNION ALL SELECT * FROM ended) rows
+	ORDER BY transaction_id DESC, position DESC LIMIT $10::integer
 ), last AS (
 	SELECT transaction_id, position, (SELECT count(*) FROM walked) AS walked FROM walked ORDER BY transaction_id, position LIMIT 1
 ), page AS (
@@ -209,9 +209,9 @@ WITH open AS (
 	WHERE (o.state <> '' OR NOT EXISTS (SELECT FROM attempts n WHERE n.webhook = $1 AND n.transaction_id = o.transaction_id
 			AND n.position = o.position AND n.number > o.attempts)
 			AND NOT EXISTS (SELECT FROM deliveries n WHERE n.webhook = $1 AND n.transaction_id = o.transaction_id AND n.position = o.position))
-		AND ($7 = '' OR e.type = ANY ($8::text[]) OR o.test_event = $7)
+		AND ($7::text = '' OR e.type = ANY ($8::text[]) OR o.test_event = $7)
 		AND coalesce(e.recorded_at, o.started_at) >= $9::timestamptz
-	ORDER BY o.transaction_id DESC, o.position DESC LIMIT $11
+	ORDER BY o.transaction_id DESC, o.position DESC LIMIT $11::integer
 )
 SELECT l.transaction_id, l.position, l.walked, p.transaction_id, p.position, p.state, p.outcome, p.attempts, p.due_at, p.test,
 	p.id, p.type, p.stream, p.version, p.recorded_at
