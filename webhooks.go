@@ -37,6 +37,8 @@ func (e *Engine) Relay() (*outbox.Relay, error) {
 		Clock:        e.config.Now,
 		Logger:       e.config.Logger,
 		AllowTargets: e.config.AllowTargets,
+		ListenDSN:    e.config.ListenDSN,
+		Metrics:      e.deliveries,
 		Announce:     e.announce,
 	})
 	if err != nil {
@@ -258,10 +260,12 @@ func (e *Engine) sealer() (*webhook.Sealer, error) {
 	return webhook.NewSealer(e.config.MasterKey)
 }
 
-// relays are those of this process. They are told at once of what they would else find out a little later.
+// relays are those of this process. They are told at once of what they would else find out a little later. Where none is running, others
+// are told of new events; a running one will tell whom it concerns.
 type relays struct {
-	mu  sync.RWMutex
-	all []*outbox.Relay
+	mu     sync.RWMutex
+	all    []*outbox.Relay
+	herald outbox.Herald
 }
 
 func (r *relays) add(relay *outbox.Relay) {
@@ -274,8 +278,12 @@ func (r *relays) add(relay *outbox.Relay) {
 func (r *relays) wake() {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	running := false
 	for _, relay := range r.all {
-		relay.Wake()
+		running = relay.Wake() || running
+	}
+	if !running {
+		r.herald.Announce()
 	}
 }
 

@@ -26,6 +26,11 @@ type Config struct {
 	History func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error)
 	Sealer  *webhook.Sealer
 
+	// ListenDSN is the connection string of DB's database, for a connection of its own that listens for what other processes have
+	// done. Defaults to none: then this process looks by itself, at every PollInterval.
+	ListenDSN string
+	// Metrics counts what is done. Defaults to some that nobody sees.
+	Metrics *delivery.Metrics
 	// Profiles are the profiles that webhooks may have. Defaults to the native one.
 	Profiles profile.Set
 	// Clock gives the time of attempts and decides which retries are due. Defaults to time.Now.
@@ -80,7 +85,7 @@ func New(config Config) (*Relay, error) {
 	r.deliverer, err = delivery.New(delivery.Config{
 		DB: config.DB, Aggregates: config.Aggregates, History: config.History, Sealer: config.Sealer, Profiles: config.Profiles,
 		Clock: config.Clock, Logger: config.Logger, Transport: config.Transport, AllowTargets: config.AllowTargets, Limits: config.Limits,
-		Noticed: func() { signal(r.notices) },
+		Metrics: config.Metrics, Noticed: func() { signal(r.notices) },
 	})
 	if err != nil {
 		return nil, err
@@ -100,7 +105,8 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer helpers.Wait()
 	defer cancel()
 
-	f := &fanOut{log: r.config.Logger, poll: r.config.Limits.PollInterval, wake: r.wake, made: r.deliverer.Wake, beforeAck: r.beforeAck}
+	made := func(webhooks []int64) { tellOwners(ctx, r.config.DB, r.deliverer.Wake(webhooks)) }
+	f := &fanOut{log: r.config.Logger, poll: r.config.Limits.PollInterval, wake: r.wake, made: made, beforeAck: r.beforeAck}
 	fanOut, err := f.run(ctx, r.config.DB, r.config.BatchSize)
 	if err != nil && ctx.Err() != nil {
 		return nil // stopped before it began
@@ -114,11 +120,18 @@ func (r *Relay) Run(ctx context.Context) error {
 	if r.config.Announce != nil {
 		helpers.Go(func() { r.chore(ctx, r.notices, "telling webhooks' owners", r.announce) })
 	}
+	if r.config.ListenDSN != "" {
+		helpers.Go(func() { r.listen(ctx) })
+	}
 	return r.deliverer.Run(ctx)
 }
 
-// Wake says that events were appended. It costs next to nothing, so whoever appends may call it after every commit.
-func (r *Relay) Wake() { signal(r.wake) }
+// Wake says that events were appended. It costs next to nothing, so whoever appends may call it after every commit. It returns whether
+// the relay is running.
+func (r *Relay) Wake() bool {
+	signal(r.wake)
+	return r.running.Load()
+}
 
 // Refresh says that webhooks were made, changed, reset or deleted, or that something is to be sent again, so that this process sees it at
 // once and not at the next look.

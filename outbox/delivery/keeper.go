@@ -65,6 +65,7 @@ func (k *keeper) leave(q *queue, grace time.Duration) {
 		return
 	}
 	k.leaving[q] = true
+	k.d.log.Info("leaving a webhook to others", "webhook", q.settings().id, "fence", q.fence)
 	k.drains.Go(func() {
 		q.drain(grace)
 		if !q.lease.expired() {
@@ -78,6 +79,9 @@ func (k *keeper) leave(q *queue, grace time.Duration) {
 
 // lose drops a webhook that another process may have by now.
 func (k *keeper) lose(q *queue) {
+	if !k.leaving[q] {
+		k.d.log.Warn("the lease of a webhook was lost", "webhook", q.settings().id, "fence", q.fence)
+	}
 	q.cut(errLeaseLost)
 	k.leave(q, patience) // the release names the fence, so it does nothing to a new owner's lease
 }
@@ -191,6 +195,7 @@ func (k *keeper) take(ctx context.Context, limit int) error {
 		// A queue that was lost and is still being drained keeps its place; the lease runs out and is taken again later.
 		if k.d.queues[number] == nil {
 			k.d.queues[number] = newQueue(k.d, number, fences[number], t, until)
+			k.d.log.Info("delivering for a webhook", "webhook", t.id, "workspace", t.workspace, "fence", fences[number])
 		}
 	}
 	return nil

@@ -296,7 +296,7 @@ func (q *queue) attempt(it *item) *outcome {
 	message, err := t.render(it)
 	switch {
 	case errors.As(err, new(errFilter)):
-		q.d.metrics.filterFailed()
+		q.d.config.Metrics.Filters.Inc()
 		if !t.complained.Swap(true) {
 			q.d.log.Warn("a webhook's filter cannot be applied to an event, which counts as no match; more of the kind are not reported until the webhook is changed",
 				"webhook", t.id, "event", it.occurrence.ID, "error", err)
@@ -312,7 +312,9 @@ func (q *queue) attempt(it *item) *outcome {
 	case !q.lease.wait(q.ctx):
 		return nil
 	}
+	q.d.config.Metrics.underWay.Inc()
 	a := q.d.send.attempt(q.ctx, t, message)
+	q.d.config.Metrics.underWay.Dec()
 	o.response(t, a, q.d.config.Pause)
 	switch {
 	case a.answered:

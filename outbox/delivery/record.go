@@ -152,8 +152,11 @@ func (r *recorder) run(ctx context.Context) {
 // doing it once.
 func (r *recorder) record(batch []*outcome) {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		began := time.Now()
 		known, err := r.write(batch)
 		if err == nil {
+			r.d.config.Metrics.Record.Observe(time.Since(began).Seconds())
+			r.d.config.Metrics.Recorded.Observe(float64(len(batch)))
 			r.report(batch, known)
 			return
 		}
@@ -184,7 +187,8 @@ func (r *recorder) report(batch []*outcome, known map[int64]standing) {
 	for q, outcomes := range byQueue {
 		s, ours := known[q.number]
 		if ours {
-			r.d.metrics.recorded(outcomes, s)
+			r.d.config.Metrics.count(outcomes, s)
+			r.mourn(q, outcomes)
 			noticed = noticed || s.noticed
 			if s.stopped || s.revision != q.settings().revision {
 				r.d.Refresh() // the webhook was stopped just now, or changed or deleted meanwhile
@@ -203,6 +207,17 @@ type standing struct {
 	failures int  // in a row
 	stopped  bool // by this batch
 	noticed  bool // there are notices for owners, of this webhook or another of the batch
+}
+
+// mourn tells the operator of deliveries that will not be tried again.
+func (r *recorder) mourn(q *queue, outcomes []*outcome) {
+	for _, o := range outcomes {
+		if o.kind == givenUp {
+			e := o.item.occurrence
+			r.d.log.Warn("a delivery was given up", "webhook", q.settings().id, "event", e.ID, "stream", e.Stream.String(), "version", e.Version,
+				"attempts", o.item.attempts+1, "status", o.status, "reason", o.problem)
+		}
+	}
 }
 
 // recordOutcomes records attempts, and what becomes of their deliveries, for all webhooks whose lease is still ours; it returns those.

@@ -207,6 +207,16 @@ func (s *Store) List(ctx context.Context, workspace, cursor string, limit int) (
 	return page, next, pgerr.Wrap("list webhooks", rows.Err())
 }
 
+// CountByHealth returns how many webhooks there are in each state of health, of all workspaces and whether they are active or not.
+func CountByHealth(ctx context.Context, db *sql.DB) (map[State]int, error) {
+	var all, failing, open, disabled int
+	err := db.QueryRowContext(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE c.state = 'failing'), count(*) FILTER (WHERE c.state = 'open'), count(*) FILTER (WHERE c.state = 'disabled')
+		FROM webhooks w LEFT JOIN circuits c ON c.webhook = w.number WHERE w.deleted_at IS NULL`).Scan(&all, &failing, &open, &disabled)
+	return map[State]int{Healthy: all - failing - open - disabled, Failing: failing, CircuitOpen: open, Disabled: disabled},
+		pgerr.Wrap("count webhooks", err)
+}
+
 // Delete removes a webhook. Once it is committed no further attempt is recorded for it as a delivery to make: what is still open is
 // dropped, bit by bit, by the relay. The attempts that were made are kept. A new webhook may take the name at once.
 //
