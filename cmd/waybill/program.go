@@ -116,6 +116,7 @@ directory. See it work:  waybill demo`,
 		in(groupTell, p.deliveryCommand()),
 		in(groupSystem, p.doctorCommand()),
 		in(groupSystem, p.migrateCommand()),
+		in(groupSystem, p.projectionCommand()),
 		in(groupSystem, p.versionCommand()),
 	)
 	return root
