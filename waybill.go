@@ -5,15 +5,19 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
+	"slices"
+	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/webhook"
 	"github.com/waybill-dev/waybill/eventstore"
 	"github.com/waybill-dev/waybill/migrations"
 	"github.com/waybill-dev/waybill/outbox"
 	"github.com/waybill-dev/waybill/outbox/delivery"
+	"github.com/waybill-dev/waybill/outbox/profile"
 	"github.com/waybill-dev/waybill/projections"
 )
 
@@ -30,6 +34,7 @@ type Engine struct {
 	cache      *lru.Cache[cacheKey, entry] // nil where nothing is to be kept
 	turns      turns
 	relays     relays
+	profiles   func() profile.Set // made when it is first asked for
 	deliveries *delivery.Metrics
 	views      *projections.Runner
 }
@@ -47,7 +52,7 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 	config = config.withDefaults()
 	e := &Engine{db: db, config: config, store: eventstore.New(db), aggregates: map[string]*domain.Aggregate{}}
 	e.relays.herald.DB, e.deliveries = db, delivery.NewMetrics()
-	for _, a := range config.Aggregates {
+	for _, a := range append(slices.Clone(config.Aggregates), webhook.Aggregate()) {
 		if err := a.Check(); err != nil {
 			return nil, err
 		}
@@ -70,6 +75,7 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 			}
 		}
 	}
+	e.profiles = sync.OnceValue(func() profile.Set { return profile.All(e.aggregates) })
 	e.defaultWorkspace = e.Workspace(DefaultWorkspace)
 	return e, nil
 }

@@ -6,9 +6,13 @@
 //	keeper.go    which webhooks are ours
 //	queue.go     one webhook's deliveries in memory: whose turn is it?
 //	read.go      from the tables into memory, with the event and the state around it (states.go)
+//	settings.go  where and how a webhook is delivered to
+//	bucket.go    how often, at most
 //	send.go      one attempt (transport.go: over the wire; target.go: to whom we may connect)
 //	record.go    what came of it, many at a time
 //	show.go      looking at deliveries from outside
+//	resend.go    sending them again
+//	test.go      sending samples
 package delivery
 
 import (
@@ -55,6 +59,9 @@ type Config struct {
 	Metrics *Metrics
 	// Pause draws the pause before a retry, given the longest. Defaults to an even draw from zero to it.
 	Pause func(longest time.Duration) time.Duration
+
+	// Noticed is called when there is something to tell webhooks' owners: see the table notices. Defaults to nothing.
+	Noticed func()
 
 	Limits
 }

@@ -3,15 +3,8 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
 	"sync"
 	"time"
-
-	"github.com/lib/pq"
-
-	"github.com/waybill-dev/waybill/internal/pgerr"
-	"github.com/waybill-dev/waybill/outbox/profile"
 )
 
 // keeper decides which webhooks this process delivers for: it renews their leases, takes over what is free, and gives up what is more
@@ -212,70 +205,8 @@ func (k *keeper) complain(t *target) {
 	k.d.log.Error("a webhook cannot be delivered to; its deliveries wait", "webhook", t.id, "error", t.fault)
 }
 
-// target is where and how a webhook is delivered to: its settings, made ready for use.
-type target struct {
-	id, workspace string
-	url           *url.URL
-	revision      int
-	ordered       bool
-	events        []string
-	profile       *profile.Profile
-	sign          profile.Sign
-	fault         error // why nothing can be sent with these settings; the deliveries wait until it is mended
-}
-
 func (q *queue) settings() *target {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.target
-}
-
-// targets reads the settings of webhooks, without those that have been switched off.
-func (k *keeper) targets(ctx context.Context, numbers []int64) (map[int64]*target, error) {
-	rows, err := k.d.config.DB.QueryContext(ctx, `
-		SELECT number, id, workspace, url, revision, ordered, events, profile, secret
-		FROM webhooks WHERE number = ANY ($1) AND active AND deleted_at IS NULL`, pq.Int64Array(numbers))
-	if err != nil {
-		return nil, pgerr.Wrap("read webhooks", err)
-	}
-	defer rows.Close()
-	targets := map[int64]*target{}
-	for rows.Next() {
-		var number int64
-		var address, profileName string
-		var sealed []byte
-		t := &target{}
-		if err := rows.Scan(&number, &t.id, &t.workspace, &address, &t.revision, &t.ordered,
-			(*pq.StringArray)(&t.events), &profileName, &sealed); err != nil {
-			return nil, pgerr.Wrap("read webhooks", err)
-		}
-		t.fault = t.equip(k.d.config, address, profileName, sealed)
-		targets[number] = t
-	}
-	return targets, pgerr.Wrap("read webhooks", rows.Err())
-}
-
-// equip opens the secret and finds the profile.
-func (t *target) equip(config Config, address, profileName string, sealed []byte) (err error) {
-	if t.url, err = url.Parse(address); err != nil {
-		return errors.New("its URL cannot be read") // the error would quote it
-	}
-	if t.profile = config.Profiles[profileName]; t.profile == nil {
-		return fmt.Errorf("this program has no profile %q", profileName)
-	}
-	secret, err := config.Sealer.Open(t.workspace, t.id, sealed)
-	if err != nil {
-		return err
-	}
-	t.sign, err = t.profile.Signer([]string{secret.Reveal()})
-	return err
-}
-
-// render gives the message for an item.
-func (t *target) render(it *item) (profile.Message, error) {
-	if it.fault != nil {
-		return profile.Message{}, it.fault
-	}
-	it.occurrence.Subscribed = t.events
-	return t.profile.Render(it.occurrence)
 }

@@ -9,6 +9,9 @@ import (
 // Metrics tells what one process delivers. It is a [prometheus.Collector], to be registered by whoever wants to see it.
 type Metrics struct {
 	Attempts *prometheus.CounterVec // attempts that were recorded, by outcome: delivered, failed, given_up
+	Failures *prometheus.CounterVec // of these, those that did not deliver, by one of [ErrorClasses]
+	Stops    prometheus.Counter     // webhooks that failures have stopped: their circuit opened, or they were disabled
+	Filters  prometheus.Counter     // events that a webhook's filter could not be applied to
 	Skipped  prometheus.Counter     // deliveries that ended without an attempt
 	Latency  prometheus.Histogram   // seconds from the append of an event to the receiver's answer, of what was delivered
 	Request  prometheus.Histogram   // seconds of an attempt
@@ -27,8 +30,15 @@ func NewMetrics() *Metrics {
 	m := &Metrics{
 		Attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "waybill_attempts_total", Help: "Attempts to deliver that were recorded, by outcome."}, []string{"outcome"}),
+		Failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waybill_attempt_failures_total", Help: "Attempts that did not deliver, by what was wrong."}, []string{"class"}),
+		Stops: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_webhook_stops_total", Help: "Webhooks that failures have stopped: their circuit opened, or they were disabled."}),
+		Filters: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_filter_errors_total", Help: "Events that a webhook's filter could not be applied to, and that so did not match."}),
 		Skipped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "waybill_deliveries_skipped_total", Help: "Deliveries that ended without an attempt, because the profile had nothing to say."}),
+			Name: "waybill_deliveries_skipped_total",
+			Help: "Deliveries that ended without an attempt, because the profile had nothing to say or the filter did not match."}),
 		Latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "waybill_delivery_latency_seconds", Help: "Time from the append of an event to its acceptance by a receiver.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 24)}), // up to two hours
@@ -43,6 +53,9 @@ func NewMetrics() *Metrics {
 	}
 	for _, outcome := range []kind{delivered, failed, givenUp} {
 		m.Attempts.WithLabelValues(string(outcome))
+	}
+	for _, class := range ErrorClasses {
+		m.Failures.WithLabelValues(class)
 	}
 	m.owned = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "waybill_webhooks_owned", Help: "Webhooks that this process delivers for."}, func() float64 {
@@ -68,7 +81,7 @@ func (m *Metrics) queues() []*queue {
 }
 
 func (m *Metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.Attempts, m.Skipped, m.Latency, m.Request, m.Record, m.Recorded, m.owned, m.waiting, m.underWay}
+	return []prometheus.Collector{m.Attempts, m.Failures, m.Stops, m.Filters, m.Skipped, m.Latency, m.Request, m.Record, m.Recorded, m.owned, m.waiting, m.underWay}
 }
 
 // Describe is part of [prometheus.Collector].
@@ -85,8 +98,11 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// count counts outcomes that were recorded.
-func (m *Metrics) count(outcomes []*outcome) {
+// count counts outcomes of a webhook that were recorded.
+func (m *Metrics) count(outcomes []*outcome, s standing) {
+	if s.stopped {
+		m.Stops.Inc()
+	}
 	for _, o := range outcomes {
 		if o.kind == skipped {
 			m.Skipped.Inc()
@@ -94,7 +110,9 @@ func (m *Metrics) count(outcomes []*outcome) {
 		}
 		m.Attempts.WithLabelValues(string(o.kind)).Inc()
 		m.Request.Observe(o.duration.Seconds())
-		if o.kind == delivered {
+		if o.kind != delivered {
+			m.Failures.WithLabelValues(classOf(o.problem)).Inc()
+		} else {
 			m.Latency.Observe(o.startedAt.Add(o.duration).Sub(o.item.occurrence.RecordedAt).Seconds())
 		}
 	}
