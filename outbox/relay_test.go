@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,10 +25,7 @@ import (
 func hasty(n int) func(*Config) {
 	return func(c *Config) {
 		p := profile.Native(c.Aggregates)
-		p.Retries = make([]time.Duration, n)
-		for i := range p.Retries {
-			p.Retries[i] = time.Millisecond
-		}
+		p.Schedule = profile.Schedule{Pauses: slices.Repeat([]time.Duration{time.Millisecond}, n)}
 		c.Profiles = profile.NewSet(p)
 	}
 }
@@ -425,7 +423,7 @@ func TestStrangeAnswers(t *testing.T) {
 	k.append("ord_1", 1)
 	k.relay(func(c *Config) {
 		p := profile.Native(c.Aggregates)
-		p.Timeout, p.Retries = 300*time.Millisecond, nil
+		p.Timeout, p.Schedule = 300*time.Millisecond, profile.Schedule{}
 		c.Profiles = profile.NewSet(p)
 	})
 	k.eventually("everything is recorded", `SELECT count(*) = 5 FROM attempts`)

@@ -38,9 +38,9 @@ const sendHeader = "Chaos-Send"
 func hasty() profile.Set {
 	p := *profile.Native(aggregates)
 	p.Timeout = attemptTimeout
-	p.Retries = make([]time.Duration, 100_000)
-	for i := range p.Retries {
-		p.Retries[i] = min(time.Duration(10*(i+1))*time.Millisecond, 200*time.Millisecond)
+	p.Schedule.Pauses = make([]time.Duration, 100_000)
+	for i := range p.Schedule.Pauses {
+		p.Schedule.Pauses[i] = min(time.Duration(10*(i+1))*time.Millisecond, 200*time.Millisecond)
 	}
 	return profile.NewSet(&p)
 }

@@ -69,9 +69,8 @@ func (o *outcome) response(t *target, a answer, pause func(time.Duration) time.D
 // fail makes it a failed attempt, with another one to follow unless it was the last.
 func (o *outcome) fail(t *target, problem string, pause func(time.Duration) time.Duration) {
 	o.kind, o.problem = givenUp, clean([]byte(problem))
-	if o.item.attempts < len(t.profile.Retries) {
-		o.kind = failed
-		o.dueAt = o.startedAt.Add(o.duration + pause(t.profile.Retries[o.item.attempts]))
+	if due, again := t.profile.Schedule.Next(o.item.attempts+1, o.startedAt.Add(o.duration), pause); again {
+		o.kind, o.dueAt = failed, due
 	}
 }
 

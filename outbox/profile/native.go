@@ -1,18 +1,12 @@
 package profile
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"hash"
-	"net/http"
+	"reflect"
 	"sort"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/waybill-dev/waybill/domain"
@@ -34,32 +28,77 @@ var NativeRetries = []time.Duration{
 //	         "event":{…},                         the event's own data, as it was appended
 //	         "order":{…}}}                        the order as it was right after the event
 //
-// Another aggregate puts its own name in the place of "order". An event that ends an aggregate's life (its type ends in
-// ".destroyed") carries neither "event" nor the aggregate, only the ids.
+// Another aggregate puts its own name in the place of "order". The event that ends an aggregate's life, such as order.destroyed,
+// carries neither "event" nor the aggregate, only the ids.
 func Native(aggregates map[string]*domain.Aggregate) *Profile {
 	var events []Event
-	for _, aggregate := range aggregates {
+	for name, aggregate := range aggregates {
 		for _, t := range aggregate.Codec.Types() {
-			events = append(events, Event{Name: t.Name, Description: t.Description, Types: []string{t.Name}})
+			events = append(events, Event{
+				Name: t.Name, Description: t.Description, Types: []string{t.Name},
+				schema: lazySchema("native", t.Name, func() object { return describeNative(name, aggregate, t) }),
+			})
 		}
 	}
 	sort.Slice(events, func(i, j int) bool { return events[i].Name < events[j].Name })
 	return &Profile{
-		Name:    "native",
-		Events:  events,
-		All:     true,
-		Render:  renderNative,
-		Signer:  StandardSigner,
-		Success: successful,
-		GivesUp: gone,
-		Timeout: 15 * time.Second,
-		Retries: NativeRetries,
+		Name:      "native",
+		Events:    events,
+		All:       true,
+		Render:    renderNative,
+		Signer:    StandardSigner,
+		NewSecret: NewStandardSecret,
+		Rotation:  Rotation,
+		Success:   successful,
+		GivesUp:   gone,
+		Timeout:   15 * time.Second,
+		Schedule:  Schedule{Pauses: NativeRetries},
+		samples:   sampler(aggregates),
+	}
+}
+
+// endsLife tells whether an event ends the life of its aggregate, so that there is nothing left to show. The end of a part, such as
+// shipment.destroyed of an order, is a change of the aggregate like any other.
+func endsLife(aggregate, eventType string) bool {
+	name, ok := strings.CutSuffix(eventType, ".destroyed")
+	return ok && name == aggregate
+}
+
+// describeNative tells what renderNative writes for a type of event.
+func describeNative(aggregateName string, aggregate *domain.Aggregate, t domain.EventType) object {
+	name := lowerCamel(aggregateName)
+	properties := object{
+		"eventId":   object{"type": "string", "format": "uuid"},
+		"workspace": object{"type": "string"},
+		name + "Id": object{"type": "string"},
+		"version":   object{"type": "integer", "minimum": 1},
+	}
+	required := []string{"eventId", "workspace", name + "Id", "version"}
+	if !endsLife(aggregateName, t.Name) {
+		// Data of the present version, with nothing in it, decodes to the zero value of the event's type.
+		empty, err := aggregate.Codec.Decode(domain.Recorded{Type: t.Name, SchemaVersion: t.SchemaVersion(), Data: json.RawMessage("{}")})
+		if err == nil {
+			properties["event"] = describe(reflect.TypeOf(empty), t.Name)
+		} else {
+			properties["event"] = object{}
+		}
+		properties[name] = describe(reflect.TypeOf(aggregate.New()), t.Name)
+		required = append(required, "event", name)
+	}
+	return object{
+		"type": "object",
+		"properties": object{
+			"type":      object{"type": "string", "const": t.Name},
+			"timestamp": object{"type": "string", "format": "date-time"},
+			"data":      object{"type": "object", "properties": properties, "required": required},
+		},
+		"required": []string{"type", "timestamp", "data"},
 	}
 }
 
 func renderNative(o Occurrence) (Message, error) {
 	var state json.RawMessage
-	whole := !strings.HasSuffix(o.Type, ".destroyed")
+	whole := !endsLife(o.Stream.Aggregate, o.Type)
 	if whole {
 		var err error
 		if state, err = json.Marshal(o.After); err != nil {
@@ -81,57 +120,4 @@ func renderNative(o Occurrence) (Message, error) {
 	}
 	b = append(b, '}', '}')
 	return Message{ID: id, Event: o.Type, Body: b}, nil
-}
-
-// SecretPrefix begins every Standard Webhooks secret.
-const SecretPrefix = "whsec_"
-
-// DecodeStandardSecret returns the key that a Standard Webhooks secret stands for: 24 to 64 bytes in base64 behind "whsec_".
-func DecodeStandardSecret(secret string) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(secret, SecretPrefix)
-	if !ok {
-		return nil, errors.New("a secret has to begin with " + SecretPrefix)
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil, errors.New("behind " + SecretPrefix + " a secret has to be base64")
-	}
-	if len(key) < 24 || len(key) > 64 {
-		return nil, fmt.Errorf("a secret has to have 24 to 64 bytes, not %d", len(key))
-	}
-	return key, nil
-}
-
-// StandardSigner signs as the Standard Webhooks specification says: headers webhook-id, webhook-timestamp and webhook-signature, the
-// last being "v1," and the base64 HMAC-SHA256 of "id.timestamp.body", once for each secret, separated by spaces.
-func StandardSigner(secrets []string) (Sign, error) {
-	pools := make([]*sync.Pool, len(secrets)) // of keyed hashes: setting one up costs as much as signing a small body
-	for i, secret := range secrets {
-		key, err := DecodeStandardSecret(secret)
-		if err != nil {
-			return nil, err
-		}
-		pools[i] = &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}
-	}
-	return func(header http.Header, m Message, at time.Time) {
-		timestamp := strconv.FormatInt(at.Unix(), 10)
-		prefix := m.ID + "." + timestamp + "."
-		signatures := make([]byte, 0, len(pools)*(3+base64.StdEncoding.EncodedLen(sha256.Size)+1))
-		for i, pool := range pools {
-			if i > 0 {
-				signatures = append(signatures, ' ')
-			}
-			signatures = append(signatures, "v1,"...)
-			mac := pool.Get().(hash.Hash)
-			mac.Reset()
-			mac.Write([]byte(prefix))
-			mac.Write(m.Body)
-			var sum [sha256.Size]byte
-			signatures = base64.StdEncoding.AppendEncode(signatures, mac.Sum(sum[:0]))
-			pool.Put(mac)
-		}
-		header["Webhook-Id"] = []string{m.ID}
-		header["Webhook-Timestamp"] = []string{timestamp}
-		header["Webhook-Signature"] = []string{string(signatures)}
-	}, nil
 }

@@ -24,25 +24,51 @@ type Profile struct {
 	// those included that a later version of the program adds.
 	Events []Event
 	All    bool
+	// Aliases are other names that are accepted for events, and the events that they mean. Messages never carry them.
+	Aliases map[string]string
+	// Includes lists what a webhook may ask to have included in its messages, sorted.
+	Includes []string
 
 	// Render gives the message for an occurrence. The same occurrence gives the same bytes, whenever and wherever it is rendered.
 	// It returns [ErrNothingToSay] where the occurrence, looked at closely, is none of the profile's events.
 	Render func(Occurrence) (Message, error)
-	// Signer prepares the headers of a webhook with these secrets, the one to be named first being first. It returns an error
-	// where a secret has not the form that the profile needs.
+	// Signer prepares the headers of a webhook with these secrets, the newest first. It returns an error where a secret has not the
+	// form that the profile needs, or where there is none and SecretOptional is false.
 	Signer func(secrets []string) (Sign, error)
+	// SecretOptional is true where a webhook may have no secret; its messages are then not signed.
+	SecretOptional bool
+	NewSecret      func() string // a random secret in the form that the profile's receivers expect
+	Rotation       time.Duration // how long an old secret goes on signing beside the new one
 
-	Success func(status int) bool // whether a response with this status code ends the delivery well
-	GivesUp func(status int) bool // whether a response with this status code ends it for good, without further attempts
-	Timeout time.Duration         // for one attempt, from the dial to the last byte of the response
-	Retries []time.Duration       // before each retry, the longest pause; the pause is drawn evenly from zero to it ("full jitter")
+	Success  func(status int) bool // whether a response with this status code ends the delivery well
+	GivesUp  func(status int) bool // whether a response with this status code ends it for good, without further attempts
+	Timeout  time.Duration         // for one attempt, from the dial to the last byte of the response
+	Schedule Schedule              // of the retries
+	Circuit  Circuit
+
+	samples func() ([]Occurrence, error) // see Sample
 }
+
+// Rotation is how long an old secret goes on signing, in every profile: the 24 hours of Ordergroove, the only platform that names
+// a time.
+const Rotation = 24 * time.Hour
 
 // Event is something that can be subscribed to.
 type Event struct {
 	Name        string   `json:"name"`
 	Description string   `json:"description"`
-	Types       []string `json:"-"` // the log's event types that it stands for
+	Types       []string `json:"-"` // the log's event types that it stands for; not every event of such a type need be one
+
+	schema func() json.RawMessage
+}
+
+// Schema is the JSON Schema (2020-12) of the event's body. Its $id ends in a version, which changes whenever a body that was valid
+// before would be so no longer.
+func (e Event) Schema() json.RawMessage {
+	if e.schema == nil {
+		return json.RawMessage("true")
+	}
+	return e.schema()
 }
 
 // Occurrence is an event of the log, with the aggregate around it.
@@ -52,6 +78,7 @@ type Occurrence struct {
 	Before     domain.State // what was true just before the event
 	After      domain.State // and just after
 	Subscribed []string     // the public names that the webhook asked for; empty means all
+	Include    []string     // what of the profile's Includes the webhook asked for
 }
 
 // Message is what a receiver gets.
@@ -80,6 +107,32 @@ func (e *UnknownEventError) Error() string {
 	return fmt.Sprintf("profile %s has no event %q", e.Profile, e.Event)
 }
 
+// UnknownIncludeError says that a profile cannot include what a webhook asks for.
+type UnknownIncludeError struct {
+	Profile string
+	Include string
+	Known   []string // what it can include, sorted; empty where that is nothing
+}
+
+func (e *UnknownIncludeError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("profile %s cannot include anything, so not %q", e.Profile, e.Include)
+	}
+	return fmt.Sprintf("profile %s cannot include %q, only %s", e.Profile, e.Include, strings.Join(e.Known, ", "))
+}
+
+// Event returns the event of that name or alias, or an [*UnknownEventError].
+func (p *Profile) Event(name string) (Event, error) {
+	if meant, ok := p.Aliases[name]; ok {
+		name = meant
+	}
+	i, found := slices.BinarySearchFunc(p.Events, name, func(e Event, name string) int { return strings.Compare(e.Name, name) })
+	if !found {
+		return Event{}, &UnknownEventError{Profile: p.Name, Event: name}
+	}
+	return p.Events[i], nil
+}
+
 // Types translates the public names that a webhook asks for into the log's event types; nil stands for all. It returns an
 // [*UnknownEventError] for a name that the profile does not have.
 func (p *Profile) Types(names []string) ([]string, error) {
@@ -91,14 +144,24 @@ func (p *Profile) Types(names []string) ([]string, error) {
 	}
 	var types []string
 	for _, name := range names {
-		i := slices.IndexFunc(p.Events, func(e Event) bool { return e.Name == name })
-		if i < 0 {
-			return nil, &UnknownEventError{Profile: p.Name, Event: name}
+		event, err := p.Event(name)
+		if err != nil {
+			return nil, err
 		}
-		types = append(types, p.Events[i].Types...)
+		types = append(types, event.Types...)
 	}
 	sort.Strings(types)
 	return slices.Compact(types), nil
+}
+
+// CheckIncludes returns an [*UnknownIncludeError] for the first name that the profile cannot include.
+func (p *Profile) CheckIncludes(names []string) error {
+	for _, name := range names {
+		if !slices.Contains(p.Includes, name) {
+			return &UnknownIncludeError{Profile: p.Name, Include: name, Known: p.Includes}
+		}
+	}
+	return nil
 }
 
 // Set is the profiles that a program knows, by name.

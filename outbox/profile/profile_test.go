@@ -135,7 +135,7 @@ func TestNativePolicy(t *testing.T) {
 	if !native.GivesUp(410) || native.GivesUp(404) {
 		t.Error("410 alone ends a delivery")
 	}
-	if len(native.Retries) != 9 || native.Retries[0] != 5*time.Second || native.Retries[8] != 24*time.Hour || native.Timeout != 15*time.Second {
-		t.Errorf("schedule %v, timeout %v", native.Retries, native.Timeout)
+	if p := native.Schedule.Pauses; len(p) != 9 || p[0] != 5*time.Second || p[8] != 24*time.Hour || native.Timeout != 15*time.Second {
+		t.Errorf("schedule %v, timeout %v", p, native.Timeout)
 	}
 }
