@@ -97,7 +97,7 @@ func (e *Engine) sealer() (*webhook.Sealer, error) {
 	return webhook.NewSealer(e.config.MasterKey)
 }
 
-func (e *Engine) profiles() profile.Set { return profile.NewSet(profile.Native(e.aggregates)) }
+func (e *Engine) profiles() profile.Set { return profile.All(e.aggregates) }
 
 // relays are those of this process. They are told at once of what they would else find out a little later.
 type relays struct {

@@ -16,8 +16,8 @@ import (
 	"github.com/waybill-dev/waybill/domain/order"
 )
 
-// Order is an order at one version.
-type Order struct {
+// OrderVersion is an order at one version.
+type OrderVersion struct {
 	Version int         `json:"version" doc:"The number of the order's last event so far."`
 	Order   order.Order `json:"order"`
 }
@@ -68,7 +68,7 @@ type orderRequest struct {
 	Version int       `query:"version" minimum:"1" maximum:"2147483647" doc:"As it was right after the event with that number."`
 }
 
-func (a *api) getOrder(ctx context.Context, c caller, in *orderRequest) (*reply[Order], error) {
+func (a *api) getOrder(ctx context.Context, c caller, in *orderRequest) (*reply[OrderVersion], error) {
 	var options []waybill.ReadOption
 	switch {
 	case !in.AsOf.IsZero() && in.Version != 0:
@@ -82,7 +82,7 @@ func (a *api) getOrder(ctx context.Context, c caller, in *orderRequest) (*reply[
 	if err != nil {
 		return nil, err
 	}
-	return replyWith(Order{version, state.(order.Order)}), nil
+	return replyWith(OrderVersion{version, state.(order.Order)}), nil
 }
 
 func orderStream(id string) domain.StreamID { return domain.StreamID{Aggregate: order.Name, ID: id} }
