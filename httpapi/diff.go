@@ -3,8 +3,8 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -57,7 +57,11 @@ func compare(changes *[]FieldChange, path string, from, to any) error {
 	fromList, isList := asList(from)
 	toList, isListToo := asList(to)
 	if isList && isListToo {
-		return compareNamed(changes, named(fromList), named(toList), func(name string) string { return path + "[" + name + "]" })
+		names := byPlace
+		if haveIDs(fromList) && haveIDs(toList) {
+			names = byID
+		}
+		return compareNamed(changes, names(fromList), names(toList), func(name string) string { return path + "[" + name + "]" })
 	}
 	fromText, err := textOf(from)
 	if err != nil {
@@ -99,23 +103,26 @@ func asList(v any) ([]any, bool) {
 	return elements, ok || v == nil
 }
 
-// named gives the elements of a list names: their ids where all have different ones, else their places.
-func named(elements []any) map[string]any {
-	byID := make(map[string]any, len(elements))
+// haveIDs tells whether all elements have ids, and different ones.
+func haveIDs(elements []any) bool { return len(byID(elements)) == len(elements) }
+
+func byID(elements []any) map[string]any {
+	named := make(map[string]any, len(elements))
 	for _, element := range elements {
 		object, _ := element.(map[string]any)
 		if id, ok := object["id"].(string); ok {
-			byID[id] = element
+			named[id] = element
 		}
 	}
-	if len(byID) == len(elements) {
-		return byID
-	}
-	byPlace := make(map[string]any, len(elements))
+	return named
+}
+
+func byPlace(elements []any) map[string]any {
+	named := make(map[string]any, len(elements))
 	for i, element := range elements {
-		byPlace[fmt.Sprint(i)] = element
+		named[strconv.Itoa(i)] = element
 	}
-	return byPlace
+	return named
 }
 
 func textOf(v any) (json.RawMessage, error) {

@@ -88,8 +88,15 @@ func inEnvelope(ctx huma.Context, _ string, v any) (any, error) {
 // schemaName names a type in the OpenAPI document.
 func schemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)
-	if inner, ok := strings.CutPrefix(name, "Envelope"); ok {
-		return inner + "Answer"
+	switch {
+	case name == "Problem":
+		return "Error"
+	case name == "Failed":
+		return "Failure"
+	case strings.HasPrefix(name, "Envelope"):
+		return strings.TrimPrefix(name, "Envelope") + "Answer"
+	case strings.HasPrefix(t.Name(), "list["):
+		return strings.TrimPrefix(name, "List") + "List"
 	}
 	return name
 }

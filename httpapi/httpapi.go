@@ -157,6 +157,7 @@ const (
 
 // serveDescription renders the OpenAPI document once for all.
 func serveDescription(mux *http.ServeMux, document *huma.OpenAPI) error {
+	openAnswers(document)
 	text, err := json.Marshal(document)
 	if err != nil {
 		return err
@@ -166,4 +167,39 @@ func serveDescription(mux *http.ServeMux, document *huma.OpenAPI) error {
 		_, _ = w.Write(text) // fails only where the client has gone
 	})
 	return nil
+}
+
+// openAnswers leaves room in the schemas of answers: they may get new fields, and clients must not choke on those. Requests stay closed,
+// so that a misspelt field is noticed. It also drops the schemas of huma's own errors, which nobody gets to see.
+func openAnswers(document *huma.OpenAPI) {
+	schemas := document.Components.Schemas
+	delete(schemas.Map(), "ErrorModel")
+	delete(schemas.Map(), "ErrorDetail")
+	asked := map[string]bool{}
+	var note func(*huma.Schema)
+	note = func(s *huma.Schema) {
+		if s == nil || asked[s.Ref] {
+			return
+		}
+		if s.Ref != "" {
+			asked[s.Ref] = true
+			s = schemas.SchemaFromRef(s.Ref)
+		}
+		note(s.Items)
+		for _, property := range s.Properties {
+			note(property)
+		}
+	}
+	for _, path := range document.Paths {
+		for _, o := range []*huma.Operation{path.Post, path.Patch} {
+			if o != nil && o.RequestBody != nil {
+				note(o.RequestBody.Content[jsonType].Schema)
+			}
+		}
+	}
+	for name, schema := range schemas.Map() {
+		if closed, ok := schema.AdditionalProperties.(bool); ok && !closed && !asked["#/components/schemas/"+name] {
+			schema.AdditionalProperties = nil
+		}
+	}
 }

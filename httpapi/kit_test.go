@@ -223,6 +223,18 @@ func (k *kit) orderIn(workspace, id string) {
 	}
 }
 
+// settle waits until nothing can appear in the log any more before what is there: transactions of other tests' databases on the same
+// server are in the way of that as well.
+func (k *kit) settle() {
+	k.t.Helper()
+	for settled := false; !settled; {
+		const look = `SELECT coalesce(max(transaction_id), 0) < log_horizon() FROM events, pg_sleep(0.01)`
+		if err := k.db.QueryRowContext(k.t.Context(), look).Scan(&settled); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+}
+
 // logBuffer is a log that can be read while it is written.
 type logBuffer struct {
 	mu   sync.Mutex
