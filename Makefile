@@ -10,7 +10,7 @@ help: ## list these commands
 run: build ## watch real orders live their lives, each transition delivered to a webhook
 	@bin/waybill demo
 
-serve: build ## run the relay and /healthz on 127.0.0.1:8080 until Ctrl-C
+serve: build ## run the relay and the HTTP API on 127.0.0.1:8080 until Ctrl-C
 	@bin/waybill serve
 
 test: postgres ## run every test, with the race detector, against a real PostgreSQL

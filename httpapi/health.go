@@ -29,6 +29,7 @@ func (a *api) healthOperations(mux *http.ServeMux) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		if err := a.Ready(ctx); err != nil {
+			a.Logger.WarnContext(ctx, "not ready", "error", err)
 			fail(w, problem{status: http.StatusServiceUnavailable, Code: "not_ready",
 				Message: "the database is away, or not migrated to this program's schema"})
 			return

@@ -70,10 +70,10 @@ func route(r *http.Request) string {
 // level keeps the lines of those who ask all the time apart from those that tell something.
 func level(r *http.Request, status int) slog.Level {
 	switch {
-	case status >= 500:
-		return slog.LevelWarn
 	case r.Pattern == "GET /healthz", r.Pattern == "GET /readyz", r.Pattern == "GET /metrics":
 		return slog.LevelDebug
+	case status >= 500:
+		return slog.LevelWarn
 	}
 	return slog.LevelInfo
 }

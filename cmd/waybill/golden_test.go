@@ -58,6 +58,8 @@ func TestGoldenWithoutDatabase(t *testing.T) {
 		"usage/bench-seconds":            "bench --seconds 0",
 		"usage/demo-workspace":           "demo --workspace mine",
 		"usage/machine-name-and-another": "machine order payment",
+		"usage/token-scope":              "token create --scope admin",
+		"usage/token-no-scope":           "token create",
 		"usage/empty-secret":             "webhook create --name x --url http://127.0.0.1/ --secret -",
 	} {
 		t.Run(name, func(t *testing.T) {
