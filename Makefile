@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run serve test lint bench chaos generate postgres build
+.PHONY: help run serve test lint fuzz bench chaos generate postgres build
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,15 @@ lint: ## gofmt, go vet, staticcheck, and the directions of imports
 	go vet ./...
 	go tool staticcheck ./...
 	go test -run 'TestImports' ./internal/rooms
+
+FUZZTIME ?= 20s
+fuzz: postgres ## let every fuzz target search for FUZZTIME (20s)
+	@set -e; grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r package; do \
+		grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' $$package | sed 's/^func //' | sort -u | while read -r target; do \
+			echo "$$package $$target"; \
+			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+		done; \
+	done
 
 bench: build ## measure against pgbench in the same run
 	@bin/waybill bench
