@@ -33,18 +33,18 @@ fuzz: postgres ## let every fuzz target search for FUZZTIME (20s)
 		done; \
 	done
 
-bench: build ## measure against pgbench in the same run
-	@bin/waybill bench
+bench: build ## measure everything beside its limit in the same run, some ten minutes, and write docs/benchmarks.md
+	@bin/waybill bench --write docs/benchmarks.md
 
 chaos: postgres ## hours of bad luck in some minutes: kills, stops, cuts, full disks; then compare what everybody saw
 	go test ./internal/chaos -count=1 -v -run TestChaos -timeout 60m -chaos.kills 200 -chaos.workers 50 -chaos.stops 20 \
 		-chaos.cuts 40 -chaos.delays 30 -chaos.resets 40 -chaos.lags 30 -chaos.clocks 40 -chaos.pauses 30 -chaos.full 20
 
 generate: ## write anew what is made from the machines' tables: diagrams and golden files
-	go test . ./cmd/waybill ./domain/order -run Golden -update
+	go test . ./cmd/waybill $(addprefix ./domain/,order stock batch gift customer imports subscription) -run Golden -update
 
 build: postgres
-	@go build -o bin/waybill ./cmd/waybill
+	@go build -buildvcs=auto -o bin/waybill ./cmd/waybill
 
 # The programs use the PostgreSQL binaries of this machine. Where there are none, root on Debian gets them from its package; anybody
 # else lets the program download its own at first start.

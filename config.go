@@ -10,7 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/batch"
+	"github.com/waybill-dev/waybill/domain/customer"
+	"github.com/waybill-dev/waybill/domain/gift"
+	"github.com/waybill-dev/waybill/domain/imports"
 	"github.com/waybill-dev/waybill/domain/order"
+	"github.com/waybill-dev/waybill/domain/stock"
+	"github.com/waybill-dev/waybill/domain/subscription"
 )
 
 // Default values of [Config].
@@ -22,7 +28,7 @@ const (
 // Config tunes an [Engine]. The zero Config works.
 type Config struct {
 	// Aggregates are the kinds of streams that the engine runs.
-	// Defaults to the order aggregate alone.
+	// Defaults to [Aggregates]: all that there are.
 	Aggregates []*domain.Aggregate
 
 	// CacheSize is how many folded aggregates are kept in memory, so that repeated commands on them need not read their streams.
@@ -46,6 +52,11 @@ type Config struct {
 	// Defaults to time.Now.
 	Now func() time.Time
 
+	// ListenDSN is the connection string of the same database. A relay makes a connection of its own with it, on which other processes
+	// tell it that there is something to do.
+	// Defaults to none: then a relay finds what other processes have done by looking, every 100 ms.
+	ListenDSN string
+
 	// Metrics, where given, gets the engine's Prometheus metrics registered; their names begin with waybill_.
 	// Defaults to none.
 	Metrics prometheus.Registerer
@@ -55,9 +66,25 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Aggregates are all kinds of streams that this program knows, the order first.
+func Aggregates() []*domain.Aggregate {
+	return []*domain.Aggregate{
+		order.Aggregate(),
+		stock.Aggregate(),
+		batch.Aggregate(),
+		gift.Aggregate(),
+		customer.Aggregate(),
+		customer.SubscriptionAggregate(),
+		customer.PasswordResetAggregate(),
+		imports.Aggregate(),
+		subscription.SubscriberAggregate(),
+		subscription.ItemAggregate(),
+	}
+}
+
 func (c Config) withDefaults() Config {
 	if len(c.Aggregates) == 0 {
-		c.Aggregates = []*domain.Aggregate{order.Aggregate()}
+		c.Aggregates = Aggregates()
 	}
 	c.CacheSize = cmp.Or(c.CacheSize, DefaultCacheSize)
 	if c.Now == nil {

@@ -22,6 +22,9 @@
 // A command that is not legal comes back as a [*domain.IllegalTransitionError], which names the machine, the status, the command and
 // what would be allowed. Below is a list of all types of errors.
 //
+// Orders are not alone: [Aggregates] lists what else the engine runs, such as stock items, gifts and subscribers. Their commands go the
+// same way, and [Workspace.State] reads any of them.
+//
 // [Workspace.ExecuteTx] does the same inside a transaction of the caller's: the order changes together with the caller's own rows, or
 // neither does.
 //

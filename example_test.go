@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"testing"
 	"time"
 
 	"github.com/waybill-dev/waybill"
@@ -159,20 +158,6 @@ func exampleEngine() (*waybill.Engine, func()) {
 
 // exampleDatabase is a database as tests have it, for functions that are handed no *testing.T.
 func exampleDatabase() (dsn string, drop func()) {
-	t := &exampleTB{}
-	return pgtest.New(t).DSN, func() {
-		for i := range t.cleanups {
-			t.cleanups[len(t.cleanups)-1-i]()
-		}
-	}
+	db, drop := pgtest.Example()
+	return db.DSN, drop
 }
-
-type exampleTB struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (t *exampleTB) Helper()                           {}
-func (t *exampleTB) Cleanup(f func())                  { t.cleanups = append(t.cleanups, f) }
-func (t *exampleTB) Fatalf(format string, args ...any) { log.Fatalf(format, args...) }
-func (t *exampleTB) Errorf(format string, args ...any) { log.Fatalf(format, args...) }

@@ -155,7 +155,7 @@ func (w *Workspace) ExecuteTx(ctx context.Context, tx *sql.Tx, command domain.Co
 	if err != nil {
 		return Result{}, err
 	}
-	w.engine.relays.wake() // early, for nobody knows when the caller commits; the relay also looks by itself
+	w.engine.relays.wake() // early, for nobody knows when the caller commits; relays look again after a moment, and [Engine.Wake] is exact
 	return r.result(batch.Head().Version, batch.Events), nil
 }
 
@@ -233,10 +233,18 @@ func (r *request) wrongOptions() (fields []domain.FieldError) {
 	return fields
 }
 
-// generatedID makes an id such as ord_01981f5c7d2e7b3c9a4be1f2a3b4c5d6.
+// generatedID makes an id such as ord_01981f5c7d2e7b3c9a4be1f2a3b4c5d6. Where the aggregate's name is made of several words, the prefix
+// is made of their initials, so that an order_batch's ids (ob_…) do not look like an order's.
 func generatedID(aggregate string) string {
+	prefix := aggregate[:min(3, len(aggregate))]
+	if words := strings.Split(aggregate, "_"); len(words) > 1 {
+		prefix = ""
+		for _, word := range words {
+			prefix += word[:min(1, len(word))]
+		}
+	}
 	id := uuid.Must(uuid.NewV7())
-	return fmt.Sprintf("%.3s_%x", aggregate, id[:])
+	return fmt.Sprintf("%s_%x", prefix, id[:])
 }
 
 // refresh brings an entry up to date with the database, and returns the events that it lacked.

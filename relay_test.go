@@ -136,10 +136,30 @@ func TestFromCommandToReceiver(t *testing.T) {
 	}
 	counted := map[string]float64{}
 	for _, f := range families {
-		counted[f.GetName()] = f.GetMetric()[0].GetCounter().GetValue()
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, label := range m.GetLabel() {
+				name += " " + label.GetValue()
+			}
+			switch {
+			case m.Counter != nil:
+				counted[name] = m.Counter.GetValue()
+			case m.Gauge != nil:
+				counted[name] = m.Gauge.GetValue()
+			default:
+				counted[name] = float64(m.Histogram.GetSampleCount())
+			}
+		}
 	}
-	if counted["waybill_events_appended_total"] != 6 {
-		t.Errorf("metrics count %v events", counted["waybill_events_appended_total"])
+	for name, want := range map[string]float64{
+		"waybill_events_appended_total": 6, "waybill_attempts_total delivered": 5, "waybill_attempts_total failed": 0, "waybill_attempts_total given_up": 0,
+		"waybill_delivery_latency_seconds": 5, "waybill_attempt_seconds": 5, "waybill_attempts_under_way": 0, "waybill_webhooks_owned": 0,
+		"waybill_deliveries_in_memory": 0, "waybill_consumer_lag_events deliveries": 0, "waybill_consumer_lag_seconds deliveries": 0,
+		"waybill_deliveries_open": 0,
+	} {
+		if got, ok := counted[name]; !ok || got != want {
+			t.Errorf("%s is %v (%v), want %v", name, got, ok, want)
+		}
 	}
 }
 

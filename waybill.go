@@ -5,15 +5,22 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
+	"slices"
+	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/webhook"
 	"github.com/waybill-dev/waybill/eventstore"
 	"github.com/waybill-dev/waybill/migrations"
+	"github.com/waybill-dev/waybill/outbox"
+	"github.com/waybill-dev/waybill/outbox/delivery"
+	"github.com/waybill-dev/waybill/outbox/profile"
 )
 
-// Engine runs aggregates on one database. It is safe for concurrent use, and has nothing to close: the database is the caller's.
+// Engine runs aggregates on one database, which is the caller's. It is safe for concurrent use.
 //
 // An Engine is itself the workspace "default": engine.Execute(…) is engine.Workspace("default").Execute(…).
 type Engine struct {
@@ -26,6 +33,8 @@ type Engine struct {
 	cache      *lru.Cache[cacheKey, entry] // nil where nothing is to be kept
 	turns      turns
 	relays     relays
+	profiles   func() profile.Set // made when it is first asked for
+	deliveries *delivery.Metrics
 }
 
 // Migrate brings the database to the schema that this program needs. Several processes may call it at once. It returns a
@@ -40,7 +49,8 @@ func Migrate(ctx context.Context, db *sql.DB) error {
 func New(db *sql.DB, config Config) (*Engine, error) {
 	config = config.withDefaults()
 	e := &Engine{db: db, config: config, store: eventstore.New(db), aggregates: map[string]*domain.Aggregate{}}
-	for _, a := range config.Aggregates {
+	e.relays.herald.DB, e.deliveries = db, delivery.NewMetrics()
+	for _, a := range append(slices.Clone(config.Aggregates), webhook.Aggregate()) {
 		if err := a.Check(); err != nil {
 			return nil, err
 		}
@@ -53,13 +63,23 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 		e.cache, _ = lru.New[cacheKey, entry](config.CacheSize) // fails only for sizes below one
 	}
 	if config.Metrics != nil {
-		if err := config.Metrics.Register(e.store.Metrics()); err != nil {
-			return nil, fmt.Errorf("register metrics: %w", err)
+		for _, metrics := range []prometheus.Collector{e.store.Metrics(), e.deliveries, outbox.LagMetrics{DB: db}} {
+			if err := config.Metrics.Register(metrics); err != nil {
+				return nil, fmt.Errorf("register metrics: %w", err)
+			}
 		}
 	}
+	e.profiles = sync.OnceValue(func() profile.Set { return profile.All(e.aggregates) })
 	e.defaultWorkspace = e.Workspace(DefaultWorkspace)
 	return e, nil
 }
+
+// Close ends telling other processes of what is appended, and waits for a message that is under way. An engine has nothing else to close:
+// a program that ends without Close loses nothing, and everything else works on.
+func (e *Engine) Close() { e.relays.herald.Close() }
+
+// Wake says that a transaction was committed in which [Workspace.ExecuteTx] appended something, so that relays need not find out by looking.
+func (e *Engine) Wake() { e.relays.wake() }
 
 // Workspace returns the workspace with that name, 1–64 of A–Z a–z 0–9 _ -. It need not be created; a name of another form makes
 // every call on it fail with a [*domain.InvalidCommandError].

@@ -41,6 +41,17 @@ func newWire(t *testing.T) *wire {
 	return w
 }
 
+// engine tells nobody of its events: that would come in between.
+func (w *wire) engine(t *testing.T, config waybill.Config) *waybill.Engine {
+	t.Helper()
+	engine, err := waybill.New(w.DB, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine.Close()
+	return engine
+}
+
 func (w *wire) Dial(network, address string) (net.Conn, error) {
 	return w.DialContext(context.Background(), network, address)
 }
@@ -104,10 +115,7 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 func TestAnAppendIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	w := newWire(t)
-	engine, err := waybill.New(w.DB, waybill.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	engine := w.engine(t, waybill.Config{})
 	w.SetMaxOpenConns(1) // statements are prepared once for each connection
 	ctx := t.Context()
 	must(t)(engine.Execute(ctx, draft("warm-up"), waybill.IdempotencyKey("warm-up")))
@@ -128,10 +136,7 @@ func TestAnAppendIsOneRoundTrip(t *testing.T) {
 			t.Errorf("%d events", len(r.Events))
 		}
 	})
-	engine, err = waybill.New(w.DB, waybill.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	engine = w.engine(t, waybill.Config{})
 	must(t)(engine.Execute(ctx, draft("warm-up-2")))
 	if _, err := engine.Order(ctx, "warm-up-2"); err != nil {
 		t.Fatal(err)
@@ -153,10 +158,7 @@ func TestAnswerLostAfterCommit(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, cache %d", name, cache), func(t *testing.T) {
 				t.Parallel()
 				w := newWire(t)
-				engine, err := waybill.New(w.DB, waybill.Config{CacheSize: cache})
-				if err != nil {
-					t.Fatal(err)
-				}
+				engine := w.engine(t, waybill.Config{CacheSize: cache})
 				ctx := t.Context()
 				must(t)(engine.Execute(ctx, draft("ord_1"), waybill.IdempotencyKey("warm-up")))
 				w.lose.Store(1)

@@ -49,6 +49,11 @@ func (e *InvalidCommandError) Error() string {
 	return fmt.Sprintf("%s is invalid: %s", e.Command, strings.Join(parts, "; "))
 }
 
+// MissingID is the error for a command that should start an aggregate and has no id for it: the engine would have generated one.
+func MissingID(c Command, field string) error {
+	return &InvalidCommandError{Command: c.CommandName(), Fields: []FieldError{{Field: field, Message: "it is required"}}}
+}
+
 // NotFoundError says that a thing does not exist, or no longer.
 type NotFoundError struct {
 	Kind string // such as "order", "shipment", "webhook"

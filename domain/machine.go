@@ -53,6 +53,11 @@ func (m *Machine) Allowed(from string) []string {
 	return moves
 }
 
+// Refuse is the error for a command that is not legal for a subject in a status: by the table, or by the guard that reason names.
+func (m *Machine) Refuse(command, subject, status, reason string) *IllegalTransitionError {
+	return &IllegalTransitionError{Machine: m.Name, Subject: subject, State: status, Command: command, Allowed: m.Allowed(status), Reason: reason}
+}
+
 // States lists every status of the machine, sorted.
 func (m *Machine) States() []string {
 	states := []string{m.Initial}

@@ -75,14 +75,15 @@ func (f *fanOut) run(ctx context.Context, db *sql.DB, batchSize int) (wait func(
 }
 
 // fanOutRange makes the deliveries of a range of events, and returns the webhooks that they are for. A webhook is told of what was
-// committed after it was made.
+// committed after it was made. It is told of other webhooks' trouble only where it names those events, and never of its own.
 const fanOutRange = `
 WITH made AS (
 	INSERT INTO deliveries (webhook, transaction_id, position, stream)
 	SELECT w.number, e.transaction_id, e.position, e.stream
 	FROM next_events($1, $2, $3, $4, NULL) e JOIN webhooks w ON w.workspace = e.workspace
 	WHERE w.active AND w.deleted_at IS NULL
-		AND (cardinality(w.types) = 0 OR e.type = ANY (w.types))
+		AND (cardinality(w.types) = 0 AND e.stream NOT LIKE 'webhook/%' OR e.type = ANY (w.types) AND e.stream <> 'webhook/' || w.id)
+		AND NOT EXISTS (SELECT FROM circuits c WHERE c.webhook = w.number AND c.state = 'disabled')
 		AND (e.transaction_id >= w.since OR e.transaction_id = ANY (w.since_running))
 	ORDER BY w.number, e.transaction_id, e.position
 	RETURNING webhook

@@ -5,13 +5,13 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -26,13 +26,7 @@ import (
 	"github.com/waybill-dev/waybill/outbox/webhook"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(sinkVariable) != "" {
-		sinkMain()
-		return
-	}
-	pgtest.Main(m)
-}
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // A small aggregate: an order that takes notes.
 type (
@@ -90,7 +84,7 @@ func newKit(t testing.TB) *kit {
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(err, errors.Unwrap(err))
 	}
 }
 
@@ -417,4 +411,17 @@ func sameBytes(t *testing.T, requests []request) {
 		}
 		bodies[r.ID] = cmp.Or(bodies[r.ID], r.Body)
 	}
+}
+
+// fill writes events straight into the log: n of them, of orders with perOrder events each that were written to in turns.
+func (k *kit) fill(n, perOrder int) {
+	k.t.Helper()
+	_, err := k.db.Exec(`
+		INSERT INTO events (transaction_id, workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
+		SELECT era_base() | pg_current_xact_id()::text::bigint, 'default', 'order/ord_' || (i / ($2 * 100)) * 100 + i % 100, 1 + (i / 100) % $2, gen_random_uuid(), 'order.noted', 1,
+			json_build_object('note', 'note ' || i), '{"command":"order.note"}', now(), sha256('')
+		FROM generate_series(0, $1 - 1) i ORDER BY i`, n, perOrder)
+	check(k.t, err)
+	_, err = k.db.Exec(`ANALYZE events`)
+	check(k.t, err)
 }

@@ -3,74 +3,158 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strconv"
+	"runtime/debug"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-dev/waybill"
-	"github.com/waybill-dev/waybill/domain/order"
+	"github.com/waybill-dev/waybill/internal/bench"
 	"github.com/waybill-dev/waybill/internal/localpg"
 )
 
-// benchInsert is what pgbench runs: the plainest way to put the same event into the same table.
-//
-//go:embed testdata/bench/insert.sql
-var benchInsert string
-
-// benchScenarios are the numbers of goroutines, each with the share of pgbench's rate at as many clients that we want to reach.
-var benchScenarios = []struct {
-	goroutines int
-	goal       float64
-}{{1, 0.625}, {8, 1}, {32, 1.5}}
-
-// measurement is one scenario beside its limit, measured in the same run.
-type measurement struct {
-	Scenario string  `json:"scenario"`
-	Value    float64 `json:"value"`
-	Unit     string  `json:"unit"`
-	Limit    float64 `json:"limit"` // pgbench
-	Ratio    float64 `json:"ratio"`
-	Goal     float64 `json:"goal"` // of the ratio
-}
-
 func (p *program) benchCommand() *cobra.Command {
-	seconds := 3
+	var quick bool
+	var page string
+	var seconds float64
+	var events, log, backlog int
 	c := &cobra.Command{
-		Use:   "bench",
-		Short: "Measure appends per second beside pgbench, in the same run",
-		Long: `Measure how many commands per second Execute appends at 1, 8 and 32 goroutines, one event each on
-orders of their own, beside pgbench with a single prepared INSERT into the same table at as many
-clients. Only the ratios mean something: the rates depend on the machine and on its day.
+		Use:   "bench [scenario]…",
+		Short: "Measure commands and deliveries beside what limits them",
+		Long: `Measure each scenario beside its limit in the same run: pgbench with a single prepared INSERT into
+the same table, or a bare loop of signed requests to the same receiver. Only the ratios mean
+something: the rates depend on the machine and on its day.
 
-It works in a scratch database, which it drops at the end: on the embedded server, or on that of
---database if it is given. $WAYBILL_DATABASE_URL is left alone.`,
-		Args: noWords,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if seconds < 1 || seconds > 3600 {
-				return usagef("give a number from 1 to 3600", "--seconds: %d is not a duration to measure for", seconds)
+` + describeScenarios() + `
+It works in scratch databases, which it drops at the end: on the embedded server, or on that of
+--database if it is given. $WAYBILL_DATABASE_URL is left alone. All of it takes about ten minutes on
+two cores and ten gigabytes of disk, with --quick a minute.
+
+The exit status is 0 whether or not goals are reached.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			scenarios, err := selectScenarios(args)
+			if err != nil {
+				return err
 			}
-			return p.bench(c.Context(), time.Duration(seconds)*time.Second)
+			if page != "" && len(args) > 0 {
+				return usagef("leave the names out, or --write", "--write writes a page of all scenarios, not of %s alone", strings.Join(args, " and "))
+			}
+			sizes := bench.Full()
+			if quick {
+				sizes = bench.Quick()
+			}
+			if c.Flags().Changed("seconds") {
+				if !(seconds >= 0.01 && seconds <= 3600) { // nor is it NaN
+					return usagef("give a number from 0.01 to 3600", "--seconds: %v is not a duration to measure for", seconds)
+				}
+				sizes.Measure = time.Duration(seconds * float64(time.Second))
+				sizes.Live = 6 * sizes.Measure
+			}
+			for _, flag := range []struct {
+				name  string
+				value int
+				most  int
+				set   func(int)
+			}{
+				{"events", events, 10_000_000, func(n int) { sizes.Deliveries, sizes.Slow, sizes.FanOut = n, (n+5)/6, n }},
+				{"log", log, 1_000_000_000, func(n int) { sizes.Log = n }},
+				{"backlog", backlog, 1_000_000_000, func(n int) { sizes.Backlog = n }},
+			} {
+				if !c.Flags().Changed(flag.name) {
+					continue
+				}
+				if flag.value < 1 || flag.value > flag.most {
+					return usagef(fmt.Sprintf("give a number from 1 to %d", flag.most), "--%s: %d is not a size to measure with", flag.name, flag.value)
+				}
+				flag.set(flag.value)
+			}
+			line := "waybill bench"
+			for _, name := range []string{"quick", "seconds", "events", "log", "backlog", "write"} {
+				if f := c.Flags().Lookup(name); f.Changed && name == "quick" {
+					line += " --quick"
+				} else if f.Changed {
+					line += " --" + name + " " + f.Value.String()
+				}
+			}
+			return p.bench(c.Context(), scenarios, sizes, page, line)
 		},
+		ValidArgsFunction: cobra.FixedCompletions(scenarioNames(), cobra.ShellCompDirectiveNoFileComp),
 	}
-	c.Flags().IntVar(&seconds, "seconds", seconds, "how long to measure each rate")
+	flags := c.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&quick, "quick", false, "measure little: for a look, the ratios vary more")
+	flags.StringVar(&page, "write", "", "also write a page about all scenarios to this `file`")
+	flags.Float64Var(&seconds, "seconds", 3, "how long to measure each rate; what has to settle takes several times as long")
+	flags.IntVar(&events, "events", 200_000, "how many deliveries to make of events that are in the log")
+	flags.IntVar(&log, "log", 5_000_000, "how many events the large log has")
+	flags.IntVar(&backlog, "backlog", 1_000_000, "how many deliveries the large backlog has")
 	return c
 }
 
-func (p *program) bench(ctx context.Context, duration time.Duration) (err error) {
+func scenarioNames() (names []string) {
+	for _, s := range bench.Scenarios() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+func describeScenarios() string {
+	const columns = 84 // of the text beside the names
+	var b strings.Builder
+	for _, s := range bench.Scenarios() {
+		name := s.Name
+		line := ""
+		for word := range strings.FieldsSeq(s.What) {
+			if width(line)+1+width(word) > columns {
+				fmt.Fprintf(&b, "  %-12s%s\n", name, line)
+				name, line = "", ""
+			}
+			line += " " + word
+		}
+		fmt.Fprintf(&b, "  %-12s%s\n", name, line)
+	}
+	return b.String()
+}
+
+// selectScenarios finds those that are named, in the order in which they run; without names it is all.
+func selectScenarios(names []string) ([]bench.Scenario, error) {
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = true
+	}
+	var selected []bench.Scenario
+	for _, s := range bench.Scenarios() {
+		if len(names) == 0 || wanted[s.Name] {
+			selected = append(selected, s)
+		}
+		delete(wanted, s.Name)
+	}
+	for _, name := range names {
+		if wanted[name] {
+			return nil, usagef(orElse(suggest(name, scenarioNames()), "there are "+strings.Join(scenarioNames(), ", ")), "there is no scenario %q", name)
+		}
+	}
+	return selected, nil
+}
+
+func (p *program) bench(ctx context.Context, scenarios []bench.Scenario, sizes bench.Sizes, page, line string) (err error) {
+	if page != "" { // not found out in ten minutes
+		file, err := os.OpenFile(page, os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		file.Close()
+	}
 	var server *database
 	if p.database != "" {
 		server, err = p.openDatabase(ctx)
@@ -81,109 +165,118 @@ func (p *program) bench(ctx context.Context, duration time.Duration) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	pgbench, err := findPgbench(server)
+	self, err := os.Executable()
 	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	progress := newBenchProgress(p, len(scenarios))
+	defer progress.clear()
+	config := bench.Config{
+		Database: func(ctx context.Context) (*bench.Database, error) { return server.scratch(ctx) },
+		Program: func(ctx context.Context, environment []string, arguments ...string) *exec.Cmd {
+			cmd := exec.CommandContext(ctx, self, arguments...)
+			cmd.Env = append(os.Environ(), environment...)
+			return cmd
+		},
+		Sizes:    sizes,
+		Progress: progress.say,
+	}
+	if config.Pgbench, err = findPgbench(server); err != nil {
 		return err
 	}
-	scratch, drop, err := server.scratch(ctx)
-	if err != nil {
+	report := bench.Report{At: p.now(), Commit: commit(), Sizes: sizes, Command: line}
+	if report.Machine, err = bench.Describe(ctx, server.DB); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, drop()) }()
-	if err := waybill.Migrate(ctx, scratch.DB); err != nil {
-		return err
-	}
-	engine, err := waybill.New(scratch.DB, waybill.Config{Now: p.now})
-	if err != nil {
-		return err
-	}
-	script, err := writeScript(benchInsert)
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(filepath.Dir(script))
-
 	if !p.json() {
-		p.printf("%s\n", p.style.dim("one event for each command, per second   Execute   pgbench   ratio   goal"))
+		p.printBenchHeader()
 	}
-	for i, s := range benchScenarios {
-		m := measurement{Scenario: fmt.Sprintf("append, %s", counted(s.goroutines, "goroutine")), Unit: "commands/s", Goal: s.goal}
-		if m.Limit, err = runPgbench(ctx, pgbench, scratch.dsn, script, i, s.goroutines, duration); err != nil {
+	for _, s := range scenarios {
+		progress.next(s.Name)
+		results, err := bench.Run(ctx, config, s)
+		progress.clear()
+		if err != nil {
 			return err
 		}
-		if m.Value, err = appendRate(ctx, engine, s.goroutines, duration); err != nil {
-			return err
+		for _, r := range results {
+			if err := p.printResult(r); err != nil {
+				return err
+			}
 		}
-		m.Ratio = m.Value / m.Limit
-		if err := p.printMeasurement(m); err != nil {
-			return err
-		}
+		report.Results = append(report.Results, results...)
 	}
-	return nil
+	if page == "" {
+		return nil
+	}
+	report.Took = p.now().Sub(report.At)
+	return os.WriteFile(page, []byte(report.Markdown()), 0o644)
 }
 
-func (p *program) printMeasurement(m measurement) error {
+func (p *program) printResult(r bench.Result) error {
 	if p.json() {
-		line, err := json.Marshal(m)
+		line, err := json.Marshal(r)
 		p.printf("%s\n", line)
 		return err
 	}
-	ratio := fmt.Sprintf("%7.2f", m.Ratio)
-	if m.Ratio >= m.Goal {
-		ratio = p.style.green(ratio)
-	} else {
-		ratio = p.style.yellow(ratio)
+	colour := p.style.green
+	if !r.Reached {
+		colour = p.style.yellow
 	}
-	p.printf("%-39s %9.0f %9.0f %s %6.2f\n", m.Scenario, m.Value, m.Limit, ratio, m.Goal)
+	p.printBenchRow(r.Scenario, r.Measure, r.Figure(r.Value), r.Figure(r.Limit), fmt.Sprintf("%.2f", r.Ratio), r.Wanted(), r.Verdict(), colour)
+	if r.Note != "" {
+		p.printf("  %s\n", p.style.dim(r.Note))
+	}
 	return nil
 }
 
-// appendRate creates orders from so many goroutines for a while, and returns how many it created per second.
-func appendRate(ctx context.Context, engine *waybill.Engine, goroutines int, duration time.Duration) (float64, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var created atomic.Int64
-	var group sync.WaitGroup
-	start := time.Now()
-	for range goroutines {
-		group.Go(func() {
-			for ctx.Err() == nil && time.Since(start) < duration {
-				if _, err := engine.Execute(ctx, order.Create{Currency: "USD", Number: "bench"}); err != nil {
-					cancel(err)
-					return
-				}
-				created.Add(1)
-			}
-		})
-	}
-	group.Wait()
-	elapsed := time.Since(start)
-	return float64(created.Load()) / elapsed.Seconds(), context.Cause(ctx)
+func (p *program) printBenchHeader() {
+	plain := func(text string) string { return text }
+	p.printBenchRow("scenario", "", "value", "limit", "ratio", "goal", "", plain)
 }
 
-var tpsPattern = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
+// printBenchRow prints a row of a table of which the others are not known yet.
+func (p *program) printBenchRow(scenario, measure, value, limit, ratio, goal, verdict string, colour func(string) string) {
+	row := padRight(scenario, 12) + padRight(measure, 13) + padLeft(value, 22) + padLeft(limit, 22) + padLeft(colour(ratio), 8) +
+		padLeft(goal, 8) + "  " + colour(verdict)
+	p.printf("%s\n", strings.TrimRight(row, " "))
+}
 
-// runPgbench returns how often per second pgbench ran the script. Each run numbers its rows differently.
-func runPgbench(ctx context.Context, program, dsn, script string, run, clients int, duration time.Duration) (float64, error) {
-	cmd := exec.CommandContext(ctx, program, "--no-vacuum", "--protocol=prepared", "--file="+script,
-		"--client="+strconv.Itoa(clients), "--jobs="+strconv.Itoa(min(clients, 2)), "--time="+strconv.Itoa(int(duration.Seconds())),
-		"--define=run="+strconv.Itoa(run), "--define=row=0", dsn)
-	output, err := cmd.Output()
-	if ctx.Err() != nil {
-		return 0, ctx.Err()
+// commit is that of the program, if it was built from one.
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
 	}
-	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			return 0, fmt.Errorf("pgbench failed (%w): %s", err, strings.TrimSpace(string(exit.Stderr)))
+	revision, modified := "unknown", ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			revision = s.Value
+		case "vcs.modified":
+			if s.Value == "true" {
+				modified = ", with changes"
+			}
 		}
-		return 0, fmt.Errorf("run pgbench: %w", err)
 	}
-	match := tpsPattern.FindSubmatch(output)
-	if match == nil {
-		return 0, fmt.Errorf("pgbench told no rate: %s", strings.TrimSpace(string(output)))
-	}
-	return strconv.ParseFloat(string(match[1]), 64)
+	return revision + modified
+}
+
+// benchSinkCommand and benchRelayCommand are the other processes of a run. Nobody types them.
+func (p *program) benchSinkCommand() *cobra.Command {
+	return &cobra.Command{Use: bench.SinkCommand, Hidden: true, Args: noWords, RunE: func(*cobra.Command, []string) error {
+		return bench.Sink(p.stdin, p.stdout)
+	}}
+}
+
+func (p *program) benchRelayCommand() *cobra.Command {
+	return &cobra.Command{Use: bench.RelayCommand, Hidden: true, Args: noWords, RunE: func(c *cobra.Command, _ []string) error {
+		ctx, cancel := context.WithCancel(c.Context())
+		go func() {
+			defer cancel()
+			_, _ = io.Copy(io.Discard, p.stdin)
+		}()
+		return p.serve(ctx, true, false)
+	}}
 }
 
 func findPgbench(d *database) (string, error) {
@@ -197,37 +290,31 @@ func findPgbench(d *database) (string, error) {
 	return path, nil
 }
 
-func writeScript(text string) (string, error) {
-	dir, err := os.MkdirTemp("", "waybill-bench-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "insert.sql")
-	return path, os.WriteFile(path, []byte(text), 0o600)
-}
-
-// scratch makes an empty database on the same server, which drop removes.
-func (d *database) scratch(ctx context.Context) (_ *database, drop func() error, err error) {
+// scratch makes an empty database with the engine's schema on the same server.
+func (d *database) scratch(ctx context.Context) (_ *bench.Database, err error) {
 	name := "waybill_bench_" + strings.ToLower(rand.Text()[:8])
 	dsn, err := withDatabase(d.dsn, name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if _, err := d.ExecContext(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(name)); err != nil {
-		return nil, nil, fmt.Errorf("make a scratch database: %w", err)
+		return nil, fmt.Errorf("make a scratch database: %w", err)
 	}
 	db, err := connect(dsn)
-	drop = func() error {
+	drop := func() error {
 		if db != nil {
 			db.Close()
 		}
 		_, err := d.ExecContext(context.WithoutCancel(ctx), "DROP DATABASE "+pq.QuoteIdentifier(name)+" WITH (FORCE)")
 		return err
 	}
-	if err != nil {
-		return nil, nil, errors.Join(err, drop())
+	if err == nil {
+		err = waybill.Migrate(ctx, db)
 	}
-	return &database{DB: db, dsn: dsn}, drop, nil
+	if err != nil {
+		return nil, errors.Join(err, drop())
+	}
+	return &bench.Database{DB: db, DSN: dsn, Drop: drop}, nil
 }
 
 // withDatabase names another database of the same server.

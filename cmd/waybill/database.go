@@ -173,11 +173,18 @@ func (p *program) open(ctx context.Context, need secrets) (_ *session, err error
 		config.AllowTargets = loopback // a private database is for development, where receivers run next door
 	}
 	config.AllowHTTP = len(config.AllowTargets) > 0 // whoever lets webhooks into private networks has no certificates there
+	config.ListenDSN = db.dsn
 	engine, err := waybill.New(db.DB, config)
 	if err != nil {
 		return nil, err
 	}
 	return &session{database: db, engine: engine, workspace: engine.Workspace(p.workspace), metrics: metrics, masterKey: config.MasterKey}, nil
+}
+
+// Close ends a session.
+func (s *session) Close() error {
+	s.engine.Close()
+	return s.database.Close()
 }
 
 // use runs a command's work in a session.

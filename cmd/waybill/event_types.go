@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waybill-dev/waybill"
 	"github.com/waybill-dev/waybill/domain"
-	"github.com/waybill-dev/waybill/domain/order"
 )
 
 func (p *program) eventTypesCommand() *cobra.Command {
@@ -15,7 +15,7 @@ func (p *program) eventTypesCommand() *cobra.Command {
 		Short: "List the events that webhooks can subscribe to",
 		Args:  noWords,
 		RunE: func(*cobra.Command, []string) error {
-			types := order.Aggregate().Codec.Types()
+			types := eventTypes()
 			if p.json() {
 				type eventType struct {
 					Name          string `json:"name"`
@@ -32,6 +32,14 @@ func (p *program) eventTypesCommand() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// eventTypes lists the events of every aggregate: those of the order, then those of each other one.
+func eventTypes() (types []domain.EventType) {
+	for _, a := range waybill.Aggregates() {
+		types = append(types, a.Codec.Types()...)
+	}
+	return types
 }
 
 func (p *program) printEventTypes(types []domain.EventType) {

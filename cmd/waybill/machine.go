@@ -7,15 +7,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waybill-dev/waybill"
 	"github.com/waybill-dev/waybill/domain"
-	"github.com/waybill-dev/waybill/domain/order"
 )
 
 func (p *program) machineCommand() *cobra.Command {
 	format := choice{value: outputText, allowed: []string{outputText, outputJSON, "mermaid", "dot"}}
+	var all []*domain.Machine
 	var names []string
-	for _, m := range order.Aggregate().Machines {
-		names = append(names, m.Name)
+	for _, a := range waybill.Aggregates() {
+		for _, m := range a.Machines {
+			all, names = append(all, m), append(names, m.Name)
+		}
 	}
 	c := &cobra.Command{
 		Use:       "machine [NAME]",
@@ -23,7 +26,7 @@ func (p *program) machineCommand() *cobra.Command {
 		Long:      "Show the state machines that decide what is legal: " + oneOf(names) + ", or all of them.",
 		ValidArgs: names,
 		RunE: func(c *cobra.Command, args []string) error {
-			machines := order.Aggregate().Machines
+			machines := all
 			if len(args) > 1 {
 				return usagef("usage: "+c.UseLine(), "%s takes no %q after NAME", c.CommandPath(), args[1])
 			}

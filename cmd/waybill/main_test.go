@@ -20,7 +20,17 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+// asProgram makes this binary, when it is started by itself, the program under test.
+const asProgram = "WAYBILL_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Setenv(asProgram, "1")
+	pgtest.Main(m)
+}
 
 // cli runs command lines in a directory and an environment of its own.
 type cli struct {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/outbox/webhook"
 )
 
@@ -176,7 +175,7 @@ func (p *program) checkEvents(events []string) error {
 }
 
 func eventNames() (names []string) {
-	for _, t := range order.Aggregate().Codec.Types() {
+	for _, t := range eventTypes() {
 		names = append(names, t.Name)
 	}
 	return names

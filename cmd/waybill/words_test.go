@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"encoding/hex"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/waybill-dev/waybill/internal/pgtest"
 )
 
 func TestSuggest(t *testing.T) {
@@ -156,37 +153,5 @@ func TestOutputFails(t *testing.T) {
 		if status := run(t.Context(), []string{"machine"}, env); status != exitFailed || stderr.String() != want {
 			t.Errorf("%v: exit status %d, stderr %q", failure, status, stderr.String())
 		}
-	}
-}
-
-// bench measures beside pgbench and leaves nothing behind.
-func TestBench(t *testing.T) {
-	t.Parallel()
-	db := pgtest.Empty(t)
-	c := on(db.DSN)
-	c.now = time.Now
-	r := c.run(t, "bench", "--database", db.DSN, "--seconds", "1", "-o", "json")
-	if _, err := exec.LookPath("pgbench"); err != nil {
-		if r.status != exitFailed || !strings.Contains(r.stderr, "found no program pgbench") {
-			t.Errorf("without pgbench: exit status %d, stderr %q", r.status, r.stderr)
-		}
-		return
-	}
-	if r.status != exitOK || r.stderr != "" {
-		t.Fatalf("exit status %d, stderr %q", r.status, r.stderr)
-	}
-	lines := strings.Split(strings.TrimSpace(r.stdout), "\n")
-	if len(lines) != len(benchScenarios) {
-		t.Fatalf("%d scenarios: %q", len(lines), r.stdout)
-	}
-	for _, line := range lines {
-		var m measurement
-		if err := decodeStrictly([]byte(line), &m); err != nil || m.Value <= 0 || m.Limit <= 0 || m.Ratio != m.Value/m.Limit || m.Goal <= 0 || m.Unit == "" || m.Scenario == "" {
-			t.Errorf("%s: %+v, %v", line, m, err)
-		}
-	}
-	var left int
-	if err := db.QueryRow(`SELECT count(*) FROM pg_database WHERE datname LIKE 'waybill\_bench\_%'`).Scan(&left); err != nil || left > 0 {
-		t.Errorf("%d scratch databases are left, %v", left, err)
 	}
 }

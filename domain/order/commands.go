@@ -134,6 +134,41 @@ type (
 	}
 )
 
+// What can be said of an order that waits for its day. All of it is legal while it is draft or pending, and what fails of it also
+// while it is being placed.
+type (
+	// Schedule sets the day on which the order is meant to be placed. Nothing places it by itself.
+	Schedule struct {
+		OrderID string    `json:"orderId"`
+		PlaceAt time.Time `json:"placeAt"`
+	}
+	// Expedite makes now the time at which the order is meant to be placed.
+	Expedite struct {
+		OrderID string `json:"orderId"`
+	}
+	// Skip lets this order of a series be, as its customer wishes: it is cancelled, with everything that [Cancel] does, before it was
+	// placed.
+	Skip struct {
+		OrderID string `json:"orderId"`
+		Reason  string `json:"reason,omitzero"`
+	}
+	// Remind tells that the customer was reminded of the order.
+	Remind struct {
+		OrderID string `json:"orderId"`
+	}
+	// ChangePaymentSource names what the order will be paid with.
+	ChangePaymentSource struct {
+		OrderID       string `json:"orderId"`
+		PaymentSource string `json:"paymentSource"` // the payment provider's own id of it
+	}
+	// RecordError tells that something went wrong with the order that changes no status.
+	RecordError struct {
+		OrderID string `json:"orderId"`
+		Code    string `json:"code,omitzero"`
+		Reason  string `json:"reason"`
+	}
+)
+
 // The entries of the ledger. Amounts are in minor units of the order's currency.
 type (
 	// Authorize adds a payment: an amount that was reserved and can be captured. Currency must be the order's.
@@ -295,6 +330,12 @@ func (Approve) CommandName() string             { return "order.approve" }
 func (Cancel) CommandName() string              { return "order.cancel" }
 func (Destroy) CommandName() string             { return "order.destroy" }
 func (StartFulfillment) CommandName() string    { return "order.start_fulfillment" }
+func (Schedule) CommandName() string            { return "order.schedule" }
+func (Expedite) CommandName() string            { return "order.expedite" }
+func (Skip) CommandName() string                { return "order.skip" }
+func (Remind) CommandName() string              { return "order.remind" }
+func (ChangePaymentSource) CommandName() string { return "order.change_payment_source" }
+func (RecordError) CommandName() string         { return "order.record_error" }
 func (Authorize) CommandName() string           { return "payment.authorize" }
 func (RecordFailedPayment) CommandName() string { return "payment.record_failure" }
 func (Capture) CommandName() string             { return "payment.capture" }
@@ -331,6 +372,12 @@ func (c Approve) StreamID() domain.StreamID             { return stream(c.OrderI
 func (c Cancel) StreamID() domain.StreamID              { return stream(c.OrderID) }
 func (c Destroy) StreamID() domain.StreamID             { return stream(c.OrderID) }
 func (c StartFulfillment) StreamID() domain.StreamID    { return stream(c.OrderID) }
+func (c Schedule) StreamID() domain.StreamID            { return stream(c.OrderID) }
+func (c Expedite) StreamID() domain.StreamID            { return stream(c.OrderID) }
+func (c Skip) StreamID() domain.StreamID                { return stream(c.OrderID) }
+func (c Remind) StreamID() domain.StreamID              { return stream(c.OrderID) }
+func (c ChangePaymentSource) StreamID() domain.StreamID { return stream(c.OrderID) }
+func (c RecordError) StreamID() domain.StreamID         { return stream(c.OrderID) }
 func (c Authorize) StreamID() domain.StreamID           { return stream(c.OrderID) }
 func (c RecordFailedPayment) StreamID() domain.StreamID { return stream(c.OrderID) }
 func (c Capture) StreamID() domain.StreamID             { return stream(c.OrderID) }
@@ -387,5 +434,11 @@ func Commands() []domain.Command {
 		DestroyParcel{},
 		SetTracking{},
 		SetCarrierStatus{},
+		Schedule{},
+		Expedite{},
+		Skip{},
+		Remind{},
+		ChangePaymentSource{},
+		RecordError{},
 	}
 }

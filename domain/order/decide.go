@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/internal/check"
 )
 
 // Decide answers a valid command with the events that follow from it, none where it would change nothing, or says why it is not
@@ -52,6 +53,24 @@ func (d *decision) decide(command domain.Command) error {
 		return d.destroy()
 	case StartFulfillment:
 		return d.startFulfillment()
+
+	case Schedule:
+		at := check.UTC(c.PlaceAt)
+		return d.upcoming(!at.Equal(d.o.PlaceAt), Scheduled{PlaceAt: at})
+	case Expedite:
+		return d.upcoming(d.o.ExpeditedAt.IsZero(), Expedited{})
+	case Skip:
+		return d.skip(c)
+	case Remind:
+		return d.upcoming(true, Reminded{})
+	case ChangePaymentSource:
+		return d.upcoming(c.PaymentSource != d.o.PaymentSource, PaymentSourceChanged{PaymentSource: c.PaymentSource})
+	case RecordError:
+		if d.o.Status == StatusPlacing {
+			d.emit(ErrorRecorded{Code: c.Code, Reason: c.Reason})
+			return nil
+		}
+		return d.upcoming(true, ErrorRecorded{Code: c.Code, Reason: c.Reason})
 
 	case Authorize:
 		return d.authorize(c)
@@ -123,9 +142,7 @@ func (d *decision) refuse(m *domain.Machine, subject, status, reason string, arg
 	if len(args) > 0 {
 		reason = fmt.Sprintf(reason, args...)
 	}
-	return &domain.IllegalTransitionError{
-		Machine: m.Name, Subject: subject, State: status, Command: d.command, Allowed: m.Allowed(status), Reason: reason,
-	}
+	return m.Refuse(d.command, subject, status, reason)
 }
 
 // refuseOrder refuses because of the order's own status, or a guard on its moves.
@@ -151,9 +168,9 @@ func (d *decision) create(c Create) error {
 		return d.refuseOrder("its id is taken")
 	}
 	if c.OrderID == "" {
-		return &domain.InvalidCommandError{Command: d.command, Fields: []domain.FieldError{{Field: "orderId", Message: "it is required"}}}
+		return domain.MissingID(c, "orderId")
 	}
-	c.PlaceAt = utc(c.PlaceAt)
+	c.PlaceAt = check.UTC(c.PlaceAt)
 	d.emit(Created(c)) // does not compile once the two differ, which is when the event needs a new schema version
 	return d.checkTotal()
 }
@@ -186,7 +203,13 @@ func (d *decision) update(c Update) error {
 			return d.refuseOrder("%d of line item %s are in shipments, so it cannot become one that is not shipped", in, l.ID)
 		}
 	}
-	return d.settle()
+	if err := d.settle(); err != nil {
+		return err
+	}
+	if d.o.FirstItemAt.IsZero() && len(d.o.LineItems) > 0 {
+		d.emit(FirstItemAdded{})
+	}
+	return nil
 }
 
 // incomplete says what an order lacks that left the draft.
@@ -261,6 +284,29 @@ func (d *decision) approve() error {
 	}
 	d.emit(FulfillmentNotRequired{})
 	return nil
+}
+
+// upcoming records what happens to an order that waits for its day, if it changes anything.
+func (d *decision) upcoming(changed bool, e domain.Event) error {
+	if d.o.Status != StatusDraft && d.o.Status != StatusPending {
+		return d.refuseOrder("that is possible only before it is placed")
+	}
+	if changed {
+		d.emit(e)
+	}
+	return nil
+}
+
+// skip is a cancellation that is told as what it is meant to be. A placed order can be cancelled as well, but no longer skipped.
+func (d *decision) skip(c Skip) error {
+	if d.o.Status == StatusPlaced {
+		return d.refuseOrder("that is possible only before it is placed")
+	}
+	if err := d.check(OrderMachine, d.subject(), d.o.Status, "cancel"); err != nil {
+		return err
+	}
+	d.emit(Skipped{Reason: c.Reason})
+	return d.cancel("cancel", c.Reason, "")
 }
 
 // cancel ends the order by one of the moves into cancelled.

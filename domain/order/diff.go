@@ -4,13 +4,15 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/waybill-dev/waybill/domain/internal/check"
 )
 
 // diff keeps of an update what would really change the order, and tells whether anything is left of it.
 func diff(o Order, c Update) (Updated, bool) {
 	var placeAt *time.Time
 	if c.PlaceAt != nil {
-		at := utc(*c.PlaceAt)
+		at := check.UTC(*c.PlaceAt)
 		placeAt = changed(o.PlaceAt, &at)
 	}
 	e := Updated{

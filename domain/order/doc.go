@@ -27,6 +27,11 @@
 // is left of it could be shipped. With delayed capture a shipment may leave before its money is taken, but not once the money is no
 // longer promised either.
 //
+// Waiting. An order may wait for its day, such as the next one of a subscription. Until it is placed its day can be set or be moved
+// to now, what it will be paid with can be changed, its customer can be reminded of it, and can skip it, which cancels it. Nothing
+// here places it: that is somebody's command on that day. order.first_item_added tells that an order which was created without line
+// items has some; one that is created with them says so itself.
+//
 // Ending. Cancelling, a placement that fails for good, and the full refund of an approved order do the same: they void what is open,
 // cancel what has not shipped, stop fulfillment, and cancel the order, told in that order; a full refund is told before all of it.
 // What was captured stays captured and can be refunded afterwards. Besides that only physical facts are recorded of an order that

@@ -75,6 +75,29 @@ type (
 	}
 )
 
+// What happens to an order that waits for its day.
+type (
+	// FirstItemAdded tells that an order which was created without a line item has one; it happens at most once in its life.
+	FirstItemAdded struct{}
+	Scheduled      struct {
+		PlaceAt time.Time `json:"placeAt"`
+	}
+	// Expedited makes the time at which it is recorded the one at which the order is meant to be placed.
+	Expedited struct{}
+	// Skipped comes before the [Cancelled] that it leads to.
+	Skipped struct {
+		Reason string `json:"reason,omitzero"`
+	}
+	Reminded             struct{}
+	PaymentSourceChanged struct {
+		PaymentSource string `json:"paymentSource"`
+	}
+	ErrorRecorded struct {
+		Code   string `json:"code,omitzero"`
+		Reason string `json:"reason"`
+	}
+)
+
 // The entries of the ledger.
 type (
 	PaymentAuthorized struct {
@@ -252,6 +275,13 @@ func (EditingStopped) EventType() string             { return "order.editing_sto
 func (Approved) EventType() string                   { return "order.approved" }
 func (Cancelled) EventType() string                  { return "order.cancelled" }
 func (Destroyed) EventType() string                  { return "order.destroyed" }
+func (FirstItemAdded) EventType() string             { return "order.first_item_added" }
+func (Scheduled) EventType() string                  { return "order.scheduled" }
+func (Expedited) EventType() string                  { return "order.expedited" }
+func (Skipped) EventType() string                    { return "order.skipped" }
+func (Reminded) EventType() string                   { return "order.reminded" }
+func (PaymentSourceChanged) EventType() string       { return "order.payment_source_changed" }
+func (ErrorRecorded) EventType() string              { return "order.error_recorded" }
 func (PaymentAuthorized) EventType() string          { return "payment.authorized" }
 func (PaymentFailed) EventType() string              { return "payment.failed" }
 func (PaymentCaptured) EventType() string            { return "payment.captured" }

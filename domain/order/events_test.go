@@ -49,6 +49,8 @@ func samples() []domain.Event {
 		Submitted{}, RevertedToDraft{}, PlacingStarted{}, PlacementFailed{Reason: "timeout"}, Placed{From: StatusPending},
 		EditingStarted{}, EditingStopped{}, Approved{}, Cancelled{From: StatusPlaced, Reason: "changed my mind", CancelledBy: "cus_1"},
 		Destroyed{From: StatusDraft},
+		FirstItemAdded{}, Scheduled{PlaceAt: placeAt}, Expedited{}, Skipped{Reason: "on holiday"}, Reminded{}, PaymentSourceChanged{PaymentSource: "src_1"},
+		ErrorRecorded{Code: "130", Reason: "the shop did not answer"},
 		PaymentAuthorized{PaymentID: "pay_1", Amount: 1063, Currency: "USD", Method: "Stripe", Reference: "pi_1"},
 		PaymentFailed{PaymentID: "pay_1", Amount: 1063, Currency: "USD", Method: "Stripe", Reference: "pi_1", Reason: "declined"},
 		PaymentCaptured{PaymentID: "pay_1", Amount: 1063, Currency: "USD"}, PaymentVoided{PaymentID: "pay_1", Amount: 1063, Currency: "USD"},
@@ -242,7 +244,7 @@ func TestOrderSurvivesJSON(t *testing.T) {
 // Neither a clock nor chance nor the outside has a way in.
 func TestImports(t *testing.T) {
 	allowed := []string{"fmt", "maps", "net/netip", "net/url", "slices", "strings", "time", "unicode", "unicode/utf8",
-		"github.com/looplab/fsm", "github.com/waybill-dev/waybill/domain"}
+		"github.com/looplab/fsm", "github.com/waybill-dev/waybill/domain", "github.com/waybill-dev/waybill/domain/internal/check"}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)

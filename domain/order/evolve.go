@@ -31,6 +31,7 @@ func Evolve(o Order, event domain.Event, at time.Time) Order {
 		o.Status, o.PlacementFailure = StatusPending, e.Reason
 	case Placed:
 		o.Status, o.PlacedAt, o.PlacementFailure = StatusPlaced, at, ""
+		o.LastError = ""
 	case EditingStarted:
 		o.Status, o.TotalBeforeEditing = StatusEditing, o.Total
 	case EditingStopped:
@@ -41,6 +42,21 @@ func Evolve(o Order, event domain.Event, at time.Time) Order {
 		o.Status, o.CancelledAt, o.CancelReason, o.CancelledBy = StatusCancelled, at, e.Reason, e.CancelledBy
 	case Destroyed:
 		o.Status, o.DestroyedAt = StatusDestroyed, at
+
+	case FirstItemAdded:
+		o.FirstItemAt = at
+	case Scheduled:
+		o.PlaceAt, o.ExpeditedAt = e.PlaceAt, time.Time{}
+	case Expedited:
+		o.PlaceAt, o.ExpeditedAt = at, at
+	case Skipped:
+		o.SkippedAt = at
+	case Reminded:
+		o.RemindedAt = at
+	case PaymentSourceChanged:
+		o.PaymentSource = e.PaymentSource
+	case ErrorRecorded:
+		o.LastError = e.Reason
 
 	case PaymentAuthorized:
 		return o.withPayment(Payment{ID: e.PaymentID, Status: LedgerOpen, Method: e.Method, Reference: e.Reference, Amount: e.Amount, CreatedAt: at, UpdatedAt: at})
@@ -152,6 +168,9 @@ func created(e Created, at time.Time) Order {
 		CartURL: e.CartURL, IPAddress: e.IPAddress, Metadata: metadata(e.Metadata),
 		PlaceAt: e.PlaceAt, CreatedAt: at, UpdatedAt: at,
 	}
+	if len(o.LineItems) > 0 {
+		o.FirstItemAt = at
+	}
 	o = o.withTotals()
 	o.PaymentStatus = o.settledAs() // a free order is born free: that is no change of an order that exists
 	return o
@@ -163,7 +182,9 @@ func updated(o Order, e Updated, at time.Time) Order {
 	replace(&o.Channel, e.Channel)
 	replace(&o.ShippingTotal, e.ShippingAmount)
 	replace(&o.DelayedCapture, e.DelayedCapture)
-	replace(&o.PlaceAt, e.PlaceAt)
+	if e.PlaceAt != nil {
+		o.PlaceAt, o.ExpeditedAt = *e.PlaceAt, time.Time{}
+	}
 	replace(&o.Note, e.Note)
 	replace(&o.StoreID, e.StoreID)
 	replace(&o.CheckoutSessionID, e.CheckoutSessionID)

@@ -272,6 +272,12 @@ func TestEveryCommandInEveryOrderStatus(t *testing.T) {
 		{void("pay_1", 1), everywhereAlive[:5]},
 		{ship1("shp_9", 1), everywhereAlive},
 		{StartFulfillment{id}, []string{StatusApproved}},
+		{Schedule{id, modelTime}, []string{StatusDraft, StatusPending}},
+		{Expedite{id}, []string{StatusDraft, StatusPending}},
+		{Skip{OrderID: id}, []string{StatusPending}},
+		{Remind{id}, []string{StatusDraft, StatusPending}},
+		{ChangePaymentSource{id, "src_1"}, []string{StatusDraft, StatusPending}},
+		{RecordError{OrderID: id, Reason: "?"}, []string{StatusDraft, StatusPending, StatusPlacing}},
 		{newOrder(), nil},
 	} {
 		for _, status := range OrderMachine.States() {

@@ -21,7 +21,8 @@ import (
 // of one unit each; the other has no shipments, and two payments of up to two units that are captured, voided and refunded in parts.
 
 // stateKey is everything in an order that a decision can depend on, without ids and times. Shipments and payments are sorted,
-// because orders that differ only in which of them came first behave alike.
+// because orders that differ only in which of them came first behave alike. What an order that waits for its day is told is left out:
+// it decides nothing but whether the same is told again.
 type stateKey struct {
 	status, payment, fulfillment string
 	total, totalBeforeEditing    int64
@@ -143,7 +144,7 @@ func (tr *transition) verify(legal map[edge]string, used map[edge]int) (failures
 	}
 	if len(tr.events) == 0 {
 		switch tr.cmd.(type) {
-		case Update, SetTracking, SetCarrierStatus:
+		case Update, SetTracking, SetCarrierStatus, Schedule, Expedite, ChangePaymentSource:
 		default:
 			fail("a legal command recorded nothing")
 		}
@@ -211,6 +212,14 @@ func (tr *transition) verify(legal map[edge]string, used map[edge]int) (failures
 			if in, out := countShipments(o, ShipmentStatusShipped, ShipmentStatusDelivered); in == 0 || out > 0 {
 				fail("order.fulfilled with %d shipments shipped and %d not", in, out)
 			}
+		case Scheduled, Expedited, Skipped, Reminded, PaymentSourceChanged, ErrorRecorded:
+			if !o.PlacedAt.IsZero() {
+				fail("%s after it was placed", name)
+			}
+		case FirstItemAdded:
+			if !o.FirstItemAt.IsZero() || len(o.LineItems) == 0 {
+				fail("order.first_item_added happens again, or without a line item")
+			}
 		case Destroyed:
 			if !o.PlacedAt.IsZero() {
 				fail("destroyed after it was placed")
@@ -254,6 +263,12 @@ func (tr *transition) verify(legal map[edge]string, used map[edge]int) (failures
 	}
 	if in, out := countShipments(o, ShipmentStatusDelivered); in > 0 && out == 0 && o.DeliveredAt.IsZero() && o.Status != StatusCancelled {
 		fail("everything is delivered, but order.delivered did not happen")
+	}
+	if !o.SkippedAt.IsZero() && o.Status != StatusCancelled {
+		fail("skipped, but %s", o.Status)
+	}
+	if (len(o.LineItems) > 0) && o.FirstItemAt.IsZero() {
+		fail("it has line items, but never got a first one")
 	}
 	if len(tr.events) > 0 && o.Status == StatusCancelled && before.Status != StatusCancelled {
 		if last := tr.events[len(tr.events)-1]; last.EventType() != "order.cancelled" {
@@ -358,6 +373,7 @@ func modelItem(doNotShip bool) []LineItemInput {
 func orderCommands(maxTotal int64) []domain.Command {
 	commands := []domain.Command{
 		Create{OrderID: id, Currency: "USD"}, Submit{id}, RevertToDraft{id}, BeginPlacing{id}, Place{id}, FailPlacement{OrderID: id}, RejectPlacement{OrderID: id},
+		Schedule{id, modelTime}, Expedite{id}, Skip{OrderID: id}, Remind{id}, ChangePaymentSource{id, "src_1"}, RecordError{OrderID: id, Reason: "?"},
 		Edit{id}, StopEditing{id}, Approve{id}, Cancel{OrderID: id}, Destroy{id}, StartFulfillment{id},
 		Update{OrderID: id, LineItems: []LineItemInput{}}, Update{OrderID: id, LineItems: modelItem(false)}, Update{OrderID: id, LineItems: modelItem(true)},
 	}

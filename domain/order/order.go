@@ -41,6 +41,7 @@ type Order struct {
 	Payments    []Payment    `json:"payments"`
 	Shipments   []Shipment   `json:"shipments"` // cancelled ones too, destroyed ones not
 
+	PaymentSource     string            `json:"paymentSource,omitempty"` // what it is meant to be paid with; the ledger tells what it was
 	Note              string            `json:"note,omitempty"`
 	StoreID           string            `json:"storeId,omitempty"`
 	CheckoutSessionID string            `json:"checkoutSessionId,omitempty"`
@@ -51,7 +52,11 @@ type Order struct {
 
 	PlaceAt      time.Time `json:"placeAt,omitzero"` // when it is meant to be placed, for orders that wait for their day
 	CreatedAt    time.Time `json:"createdAt"`
-	UpdatedAt    time.Time `json:"updatedAt"` // of the last event of any kind
+	UpdatedAt    time.Time `json:"updatedAt"`            // of the last event of any kind
+	FirstItemAt  time.Time `json:"firstItemAt,omitzero"` // it had a line item for the first time: a latch
+	ExpeditedAt  time.Time `json:"expeditedAt,omitzero"` // zero again once it is scheduled anew
+	RemindedAt   time.Time `json:"remindedAt,omitzero"`  // for the last time
+	SkippedAt    time.Time `json:"skippedAt,omitzero"`
 	SubmittedAt  time.Time `json:"submittedAt,omitzero"`
 	PlacedAt     time.Time `json:"placedAt,omitzero"`
 	ApprovedAt   time.Time `json:"approvedAt,omitzero"`
@@ -65,6 +70,8 @@ type Order struct {
 
 	// PlacementFailure says why placing failed last; it is empty again once placing is tried anew.
 	PlacementFailure string `json:"placementFailure,omitempty"`
+	// LastError says what went wrong last without changing a status. It is empty again once the order is placed.
+	LastError string `json:"lastError,omitempty"`
 	// TotalBeforeEditing is what the total may not exceed when editing stops. It means something only while editing.
 	TotalBeforeEditing int64 `json:"totalBeforeEditing,omitzero"`
 }

@@ -218,5 +218,5 @@ func TestCreateCanBeFreeAtOnce(t *testing.T) {
 	}
 	// An empty cart is not free, it is empty.
 	empty := expect(t, Order{}, Create{OrderID: id, Currency: "USD"}, "order.created")
-	expect(t, empty, Update{OrderID: id, LineItems: newOrder().LineItems}, "order.updated")
+	expect(t, empty, Update{OrderID: id, LineItems: newOrder().LineItems}, "order.updated", "order.first_item_added")
 }

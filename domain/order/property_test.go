@@ -45,7 +45,7 @@ func TestRandomOrders(t *testing.T) {
 				t.Fatalf("history gives %+v, %v; the commands gave %+v", folded, err, o)
 			}
 		}
-		for _, name := range []string{"order.shipped", "order.delivered", "order.created", "order.fulfilled", "order.cancelled"} {
+		for _, name := range []string{"order.shipped", "order.delivered", "order.created", "order.fulfilled", "order.cancelled", "order.skipped", "order.first_item_added"} {
 			n := 0
 			for _, r := range history {
 				if r.Type == name {
@@ -65,7 +65,8 @@ func drawCommand(t *rapid.T, o Order) domain.Command {
 		var onward []domain.Command
 		for _, c := range append(allMachines()(o), Authorize{OrderID: id, PaymentID: "pay_3", Amount: o.Total + 1, Currency: "USD"}) {
 			switch c.(type) {
-			case Update, Cancel, RejectPlacement, RevertToDraft, Destroy, Void, Refund, DestroyShipment, CancelShipment:
+			case Update, Cancel, RejectPlacement, RevertToDraft, Destroy, Void, Refund, DestroyShipment, CancelShipment,
+				Schedule, Expedite, Skip, Remind, ChangePaymentSource, RecordError:
 				continue
 			}
 			if _, err := Decide(o, c); err == nil {
@@ -87,7 +88,7 @@ func drawCommand(t *rapid.T, o Order) domain.Command {
 		}
 	}
 	shipment := shp.Draw(t, "shipment")
-	switch rapid.IntRange(0, 33).Draw(t, "command") {
+	switch rapid.IntRange(0, 34).Draw(t, "command") {
 	case 0:
 		return Update{OrderID: id, LineItems: drawItems(t)}
 	case 1:
@@ -137,6 +138,11 @@ func drawCommand(t *rapid.T, o Order) domain.Command {
 		return rapid.SampledFrom([]domain.Command{StartPacking{id, shipment}, MarkReadyToShip{id, shipment}, Ship{id, shipment}, CancelShipment{OrderID: id, ShipmentID: shipment}, DestroyShipment{id, shipment}}).Draw(t, "move")
 	case 31:
 		return CreateParcel{OrderID: id, ShipmentID: shipment, ParcelID: par.Draw(t, "parcel")}
+	case 33:
+		day := modelTime.AddDate(0, 0, rapid.IntRange(0, 2).Draw(t, "day"))
+		return rapid.SampledFrom([]domain.Command{
+			Schedule{id, day}, Expedite{id}, Skip{OrderID: id}, Remind{id}, ChangePaymentSource{id, day.Format("src_2")}, RecordError{OrderID: id, Reason: "?"},
+		}).Draw(t, "waiting")
 	case 32:
 		number := rapid.SampledFrom([]string{"", "1Z"}).Draw(t, "number")
 		return rapid.SampledFrom([]domain.Command{

@@ -84,6 +84,21 @@ func Describe(event domain.Event) string {
 	case Destroyed:
 		return "destroyed"
 
+	case FirstItemAdded:
+		return "got its first line item"
+	case Scheduled:
+		return "to be placed at " + e.PlaceAt.UTC().Format("2006-01-02 15:04 UTC")
+	case Expedited:
+		return "to be placed now"
+	case Skipped:
+		return because("skipped", e.Reason)
+	case Reminded:
+		return "the customer was reminded"
+	case PaymentSourceChanged:
+		return "to be paid with " + e.PaymentSource
+	case ErrorRecorded:
+		return because("an error", e.Reason)
+
 	case PaymentAuthorized:
 		return fmt.Sprintf("authorized %s as payment %s", FormatAmount(e.Amount, e.Currency), e.PaymentID)
 	case PaymentFailed:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/internal/check"
 )
 
 func TestInvalidCommands(t *testing.T) {
@@ -89,7 +90,7 @@ func TestInvalidCommands(t *testing.T) {
 		{with(func(c *Create) { c.Metadata = map[string]string{nul: ""} }), []string{`metadata["a\x00b"]`}},
 		{with(func(c *Create) {
 			c.Metadata = map[string]string{}
-			for i := range maxMetadataKeys + 1 {
+			for i := range check.MaxKeys + 1 {
 				c.Metadata[fmt.Sprint(i)] = ""
 			}
 		}), []string{"metadata"}},

@@ -6,9 +6,13 @@
 //	keeper.go    which webhooks are ours
 //	queue.go     one webhook's deliveries in memory: whose turn is it?
 //	read.go      from the tables into memory, with the event and the state around it (states.go)
+//	settings.go  where and how a webhook is delivered to
+//	bucket.go    how often, at most
 //	send.go      one attempt (target.go: to whom we may connect)
 //	record.go    what came of it, many at a time
 //	show.go      looking at deliveries from outside
+//	resend.go    sending them again
+//	test.go      sending samples
 package delivery
 
 import (
@@ -51,8 +55,13 @@ type Config struct {
 	Transport http.RoundTripper
 	// AllowTargets are the networks that webhooks may reach besides public ones. Defaults to none.
 	AllowTargets []netip.Prefix
+	// Metrics counts what is done. Defaults to some that nobody sees.
+	Metrics *Metrics
 	// Pause draws the pause before a retry, given the longest. Defaults to an even draw from zero to it.
 	Pause func(longest time.Duration) time.Duration
+
+	// Noticed is called when there is something to tell webhooks' owners: see the table notices. Defaults to nothing.
+	Noticed func()
 
 	Limits
 }
@@ -140,6 +149,9 @@ func New(config Config) (*Deliverer, error) {
 	if config.Pause == nil {
 		config.Pause = func(longest time.Duration) time.Duration { return rand.N(longest + 1) }
 	}
+	if config.Metrics == nil {
+		config.Metrics = NewMetrics()
+	}
 	states, err := newStates(config.Aggregates, config.History, config.States)
 	if err != nil {
 		return nil, err
@@ -173,6 +185,10 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	defer d.statements.close()
 
 	d.id = uuid.New() // a new one for every run: what an earlier one left behind is a stranger's
+	d.log = d.config.Logger.With("relay", d.id)
+	d.log.Info("the relay runs")
+	defer d.log.Info("the relay has stopped")
+	d.config.Metrics.deliverer.Store(d)
 	d.recorder = newRecorder(d)
 	d.keeper = newKeeper(d)
 	var helpers sync.WaitGroup
@@ -188,14 +204,24 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	return nil
 }
 
-// Wake says that there are new deliveries for these webhooks.
-func (d *Deliverer) Wake(webhooks []int64) {
+// Wake says that there are new deliveries for these webhooks. It returns those that are not this process's.
+func (d *Deliverer) Wake(webhooks []int64) (others []int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, number := range webhooks {
 		if q := d.queues[number]; q != nil {
 			q.arrived()
+		} else {
+			others = append(others, number)
 		}
+	}
+	return others
+}
+
+// WakeAll says that there may be new deliveries.
+func (d *Deliverer) WakeAll() {
+	for _, q := range d.snapshot() {
+		q.arrived()
 	}
 }
 

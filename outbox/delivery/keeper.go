@@ -3,15 +3,8 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
 	"sync"
 	"time"
-
-	"github.com/lib/pq"
-
-	"github.com/waybill-dev/waybill/internal/pgerr"
-	"github.com/waybill-dev/waybill/outbox/profile"
 )
 
 // keeper decides which webhooks this process delivers for: it renews their leases, takes over what is free, and gives up what is more
@@ -72,6 +65,7 @@ func (k *keeper) leave(q *queue, grace time.Duration) {
 		return
 	}
 	k.leaving[q] = true
+	k.d.log.Info("leaving a webhook to others", "webhook", q.settings().id, "fence", q.fence)
 	k.drains.Go(func() {
 		q.drain(grace)
 		if !q.lease.expired() {
@@ -85,6 +79,9 @@ func (k *keeper) leave(q *queue, grace time.Duration) {
 
 // lose drops a webhook that another process may have by now.
 func (k *keeper) lose(q *queue) {
+	if !k.leaving[q] {
+		k.d.log.Warn("the lease of a webhook was lost", "webhook", q.settings().id, "fence", q.fence)
+	}
 	q.cut(errLeaseLost)
 	k.leave(q, patience) // the release names the fence, so it does nothing to a new owner's lease
 }
@@ -198,6 +195,7 @@ func (k *keeper) take(ctx context.Context, limit int) error {
 		// A queue that was lost and is still being drained keeps its place; the lease runs out and is taken again later.
 		if k.d.queues[number] == nil {
 			k.d.queues[number] = newQueue(k.d, number, fences[number], t, until)
+			k.d.log.Info("delivering for a webhook", "webhook", t.id, "workspace", t.workspace, "fence", fences[number])
 		}
 	}
 	return nil
@@ -207,70 +205,8 @@ func (k *keeper) complain(t *target) {
 	k.d.log.Error("a webhook cannot be delivered to; its deliveries wait", "webhook", t.id, "error", t.fault)
 }
 
-// target is where and how a webhook is delivered to: its settings, made ready for use.
-type target struct {
-	id, workspace string
-	url           *url.URL
-	revision      int
-	ordered       bool
-	events        []string
-	profile       *profile.Profile
-	sign          profile.Sign
-	fault         error // why nothing can be sent with these settings; the deliveries wait until it is mended
-}
-
 func (q *queue) settings() *target {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.target
-}
-
-// targets reads the settings of webhooks, without those that have been switched off.
-func (k *keeper) targets(ctx context.Context, numbers []int64) (map[int64]*target, error) {
-	rows, err := k.d.config.DB.QueryContext(ctx, `
-		SELECT number, id, workspace, url, revision, ordered, events, profile, secret
-		FROM webhooks WHERE number = ANY ($1) AND active AND deleted_at IS NULL`, pq.Int64Array(numbers))
-	if err != nil {
-		return nil, pgerr.Wrap("read webhooks", err)
-	}
-	defer rows.Close()
-	targets := map[int64]*target{}
-	for rows.Next() {
-		var number int64
-		var address, profileName string
-		var sealed []byte
-		t := &target{}
-		if err := rows.Scan(&number, &t.id, &t.workspace, &address, &t.revision, &t.ordered,
-			(*pq.StringArray)(&t.events), &profileName, &sealed); err != nil {
-			return nil, pgerr.Wrap("read webhooks", err)
-		}
-		t.fault = t.equip(k.d.config, address, profileName, sealed)
-		targets[number] = t
-	}
-	return targets, pgerr.Wrap("read webhooks", rows.Err())
-}
-
-// equip opens the secret and finds the profile.
-func (t *target) equip(config Config, address, profileName string, sealed []byte) (err error) {
-	if t.url, err = url.Parse(address); err != nil {
-		return errors.New("its URL cannot be read") // the error would quote it
-	}
-	if t.profile = config.Profiles[profileName]; t.profile == nil {
-		return fmt.Errorf("this program has no profile %q", profileName)
-	}
-	secret, err := config.Sealer.Open(t.workspace, t.id, sealed)
-	if err != nil {
-		return err
-	}
-	t.sign, err = t.profile.Signer([]string{secret.Reveal()})
-	return err
-}
-
-// render gives the message for an item.
-func (t *target) render(it *item) (profile.Message, error) {
-	if it.fault != nil {
-		return profile.Message{}, it.fault
-	}
-	it.occurrence.Subscribed = t.events
-	return t.profile.Render(it.occurrence)
 }

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ type item struct {
 	key        key
 	lane       string // items of a lane are sent one after the other: the stream, where the webhook is ordered
 	attempts   int    // made so far
+	earlier    int    // of these, before it was sent again
 	retry      bool   // the row is in state 'retry'
 	occurrence profile.Occurrence
 	fault      error // why it cannot be rendered
@@ -55,16 +57,23 @@ type queue struct {
 	unsettled []*outcome
 	settling  int // outcomes being recorded that change what is held back
 	lanes     map[string]*lane
-	retries   int     // items in memory whose row is in state 'retry'
-	open      int     // items in memory: waiting, sendable, being sent or being recorded
-	sendable  []*item // in the order in which they became so
-	window    int     // how many senders the receiver has earned
+	retries   map[key]bool // items in memory whose row is in state 'retry'
+	open      int          // items in memory: waiting, sendable, being sent or being recorded
+	sendable  []*item      // in the order in which they became so
+	window    int          // how many senders the receiver has earned
 	senders   int
 	own       bool // one of them uses the queue's own slot
+	failures  int  // in a row, as last recorded
+	atRisk    int  // attempts under way, and failures that are not recorded yet
+	bucket    bucket
+	pausing   *time.Timer // until the next attempt is allowed; nil where none is waited for
 }
 
 // lane is a stream with an item under way.
-type lane struct{ waiting []*item }
+type lane struct {
+	waiting []*item
+	passed  bool // a retry was passed over because of it
+}
 
 // Why attempts are cut off.
 var (
@@ -81,8 +90,9 @@ func newQueue(d *Deliverer, number, fence int64, t *target, until time.Time) *qu
 		closed: make(chan struct{}),
 		unread: true,
 		due:    d.config.Clock(), // perhaps; the first read tells
-		lanes:  map[string]*lane{},
-		window: min(firstWindow, d.config.SendersPerWebhook),
+		lanes:  map[string]*lane{}, retries: map[key]bool{},
+		failures: t.failures,
+		window:   min(firstWindow, d.config.SendersPerWebhook),
 	}
 	q.ctx, q.cancel = context.WithCancelCause(context.Background())
 	q.lease = newLease(until, d.config.LeaseTTL, func() { q.cut(errLeaseLost) })
@@ -144,9 +154,10 @@ func (q *queue) fill() bool {
 		return false
 	}
 	q.reading = true
-	r := reading{target: q.target, cursor: q.cursor, now: now, limit: room, retriesKnown: q.retries}
+	r := reading{target: q.target, cursor: q.cursor, now: now, limit: room, lanes: len(q.lanes)}
 	if due {
 		r.due, r.limit = true, room/2+1 // half of the room at most: retries must not keep what is new from being sent
+		r.retries = maps.Clone(q.retries)
 	} else {
 		q.unread = false
 	}
@@ -181,8 +192,9 @@ func (q *queue) fill() bool {
 func (q *queue) admit(it *item) {
 	l := q.lanes[it.lane]
 	switch {
-	case l != nil && it.retry:
-		return // it is in memory already
+	case l != nil && it.retry: // it is in memory already, or it was asked for again while a later one is
+		l.passed = l.passed || !q.retries[it.key]
+		return
 	case l != nil:
 		l.waiting = append(l.waiting, it)
 	default:
@@ -191,13 +203,13 @@ func (q *queue) admit(it *item) {
 	}
 	q.open++
 	if it.retry {
-		q.retries++
+		q.retries[it.key] = true
 	}
 }
 
 // startSenders starts as many senders as there is work for, and as the receiver and the process allow. The caller holds the lock.
 func (q *queue) startSenders() {
-	for !q.closing && len(q.sendable) > 0 && q.senders < q.window {
+	for q.senders < q.window && q.mayBegin() {
 		own := !q.own
 		if !own && !q.d.slots.take(q) {
 			return
@@ -211,10 +223,39 @@ func (q *queue) startSenders() {
 	}
 }
 
+// mayBegin says whether there is an item to send and an attempt may begin now. The caller holds the lock.
+func (q *queue) mayBegin() bool {
+	if q.closing || q.target.fault != nil || len(q.sendable) == 0 {
+		return false
+	}
+	// No more attempts are under way than may fail: a circuit that opens after so many failures has seen exactly so many.
+	if openAt := q.target.profile.Circuit.OpenAt; openAt > 0 && q.atRisk > 0 && q.failures+q.atRisk >= openAt {
+		return false // until something is recorded
+	}
+	if wait := q.bucket.wait(q.target.rateLimit, q.d.config.Clock()); wait > 0 {
+		if q.pausing == nil {
+			q.pausing = time.AfterFunc(wait, q.resume)
+		}
+		return false
+	}
+	return true
+}
+
+// resume goes on after a pause.
+func (q *queue) resume() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pausing = nil
+	q.startSenders()
+}
+
+// pop takes the next item, of which mayBegin has just said that it may be sent.
 func (q *queue) pop() *item {
 	it := q.sendable[0]
 	q.sendable[0] = nil
 	q.sendable = q.sendable[1:]
+	q.atRisk++
+	q.bucket.spend()
 	return it
 }
 
@@ -227,7 +268,7 @@ func (q *queue) sendFrom(it *item, own bool) {
 		}
 		q.mu.Lock()
 		it = nil
-		if !q.closing && len(q.sendable) > 0 && q.senders <= q.window && (own || !q.d.slots.contended()) {
+		if q.senders <= q.window && (own || !q.d.slots.contended()) && q.mayBegin() {
 			it = q.pop()
 			q.mu.Unlock()
 			continue
@@ -251,38 +292,64 @@ func (q *queue) attempt(it *item) *outcome {
 	q.mu.Lock()
 	t := q.target
 	q.mu.Unlock()
-	o := &outcome{queue: q, item: it, startedAt: q.d.config.Clock()}
+	o := &outcome{queue: q, item: it, startedAt: q.d.config.Clock(), circuit: t.profile.Circuit}
 	message, err := t.render(it)
 	switch {
+	case errors.As(err, new(errFilter)):
+		q.d.config.Metrics.Filters.Inc()
+		if !t.complained.Swap(true) {
+			q.d.log.Warn("a webhook's filter cannot be applied to an event, which counts as no match; more of the kind are not reported until the webhook is changed",
+				"webhook", t.id, "event", it.occurrence.ID, "error", err)
+		}
+		o.kind = skipped
+		return o
 	case errors.Is(err, profile.ErrNothingToSay):
 		o.kind = skipped
 		return o
 	case err != nil:
-		o.fail(t, "the body could not be rendered: "+err.Error(), q.d.config.Pause)
+		o.fail(t, "render: the body could not be rendered: "+err.Error(), q.d.config.Pause)
 		return o
 	case !q.lease.wait(q.ctx):
 		return nil
 	}
+	q.d.config.Metrics.underWay.Inc()
 	a := q.d.send.attempt(q.ctx, t, message)
+	q.d.config.Metrics.underWay.Dec()
 	o.response(t, a, q.d.config.Pause)
 	switch {
 	case a.answered:
 	case context.Cause(q.ctx) == errLeaseLost:
 		return nil
 	case q.ctx.Err() != nil:
-		o.kind, o.problem, o.dueAt = failed, errStopped.Error()+" before the receiver answered", o.startedAt
+		o.kind, o.verdict, o.problem, o.dueAt = failed, "", "stopped: "+errStopped.Error()+" before the receiver answered", o.startedAt
+	}
+	// What becomes of an event that tells of a webhook's trouble counts for nobody's: else trouble could make trouble for ever.
+	if it.occurrence.Stream.Aggregate == operational && o.verdict != gone {
+		o.verdict = ""
 	}
 	return o
 }
+
+// operational is the aggregate whose events tell of webhooks' trouble.
+const operational = "webhook"
 
 // finish has an outcome recorded.
 func (q *queue) finish(o *outcome) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if o.overload {
+	switch {
+	case o.overload && o.askedToSlowDown():
+		q.window = 1
+	case o.overload:
 		q.window = max(1, q.window/2)
-	} else if o.kind == delivered {
+	case o.kind == delivered:
 		q.window = min(q.window+1, q.d.config.SendersPerWebhook)
+	}
+	if !o.atRisk() {
+		q.atRisk--
+	}
+	if o.kind == skipped {
+		q.bucket.refund()
 	}
 	if o.holds = o.item.retry || q.target.ordered && o.kind == failed; !o.holds {
 		q.pending.Add(1)
@@ -292,6 +359,9 @@ func (q *queue) finish(o *outcome) {
 	q.unsettled = append(q.unsettled, o)
 	q.settle()
 }
+
+// atRisk says whether the outcome may count as one more failure once it is recorded.
+func (o *outcome) atRisk() bool { return o.verdict == failure || o.verdict == gone }
 
 // settle has those outcomes recorded that change what is held back, unless somebody is reading. The caller holds the lock.
 func (q *queue) settle() {
@@ -310,15 +380,22 @@ func (q *queue) settle() {
 }
 
 // recorded takes note of outcomes that were recorded or, if lost, cannot be any more because the webhook is not ours.
-func (q *queue) recorded(outcomes []*outcome, lost bool) {
+func (q *queue) recorded(outcomes []*outcome, s standing, lost bool) {
 	if lost {
 		q.cut(errLeaseLost)
 	}
+	if s.stopped {
+		q.close() // the keeper does the rest
+	}
 	q.mu.Lock()
+	q.failures = s.failures
 	for _, o := range outcomes {
 		q.open -= 1 + len(o.followers)
+		if o.atRisk() {
+			q.atRisk--
+		}
 		if o.item.retry {
-			q.retries--
+			delete(q.retries, o.item.key)
 		}
 		if o.holds {
 			q.settling--
@@ -328,7 +405,12 @@ func (q *queue) recorded(outcomes []*outcome, lost bool) {
 		} else if o.holds {
 			q.dueBy(q.d.config.Clock()) // the next of the stream, if there is one, is due now
 		}
-		if l := q.lanes[o.item.lane]; len(l.waiting) > 0 {
+		l := q.lanes[o.item.lane]
+		if l.passed {
+			l.passed = false
+			q.dueBy(q.d.config.Clock())
+		}
+		if len(l.waiting) > 0 {
 			q.sendable = append(q.sendable, l.waiting[0])
 			l.waiting = l.waiting[1:]
 		} else {
@@ -347,6 +429,7 @@ func (q *queue) recorded(outcomes []*outcome, lost bool) {
 func (q *queue) retarget(t *target) {
 	q.mu.Lock()
 	q.target = t
+	q.startSenders() // the rate may have changed
 	q.mu.Unlock()
 	signal(q.wake)
 }
@@ -375,4 +458,9 @@ func (q *queue) drain(grace time.Duration) {
 	timer.Stop()
 	q.lease.end()
 	q.cut(errStopped)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.pausing != nil {
+		q.pausing.Stop()
+	}
 }

@@ -153,8 +153,13 @@ func TestPlans(t *testing.T) {
 		return pq.StringArray(strings.Split(strings.Repeat(word+" ", 49)+word, " "))
 	}
 	record := func(kind string) []any {
-		return []any{owner, pq.Int64Array{1}, pq.Int64Array{1}, webhooks, transactionIDs, positions, ones, ones, ones, words(kind), ones,
-			words("x"), words("x"), ones, pq.Int64Array{}, pq.Int64Array{}, pq.Int64Array{}, 0}
+		verdict, failing := "success", pq.Int64Array{}
+		if kind == "failed" {
+			verdict, failing = "failure", pq.Int64Array{1}
+		}
+		return []any{owner, pq.Int64Array{1}, pq.Int64Array{1}, pq.Int64Array{5}, pq.Int64Array{30}, pq.Int64Array{1},
+			webhooks, transactionIDs, positions, ones, ones, ones, words(kind), ones, words("status"), words("x"), words("{}"), words("x"), ones,
+			words(verdict), pq.Int64Array{}, pq.Int64Array{}, pq.Int64Array{}, 0, failing}
 	}
 	middle := []any{1, transactionIDs[0], positions[0]}
 	middle = middle[:3:3] // so that every append copies
@@ -166,7 +171,7 @@ func TestPlans(t *testing.T) {
 		}{
 			"page":      {700, readPage, append(middle, 50, true)},
 			"first":     {700, readPage, []any{1, 0, 0, 50, true}},
-			"due":       {600, readDue, []any{1, time.Now(), 50}},
+			"due":       {600, readDue, []any{1, time.Now(), 50, true}},
 			"walk":      {walk, `SELECT count(*) FROM next_deliveries($1, $2, $3, $4)`, append(middle, 2000)},
 			"walk due":  {3000, `SELECT count(*) FROM next_retries($1, $2)`, []any{1, 2000}},
 			"walk log":  {300, `SELECT count(*) FROM next_events($2, $3, $2, 1000000000, $4) WHERE $1 = 1`, append(middle, 2000)},
@@ -276,7 +281,8 @@ func TestStatesAreFoldedAsOfTheEvent(t *testing.T) {
 // Each pause is drawn from zero to the schedule's; a receiver may ask for more, and 410 ends it all.
 func TestWhatFollowsFromAnAnswer(t *testing.T) {
 	t.Parallel()
-	native := &target{profile: profile.Native(counters)}
+	p := profile.Native(counters)
+	native := &target{profile: p, schedule: p.Schedule}
 	longest := func(d time.Duration) time.Duration { return d }
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	judge := func(attempts int, a answer) *outcome {
@@ -315,7 +321,7 @@ func TestWhatFollowsFromAnAnswer(t *testing.T) {
 			t.Errorf("%s: problem %q", name, o.problem)
 		}
 	}
-	d, err := New(Config{DB: new(sql.DB), Aggregates: counters, Sealer: new(webhook.Sealer), Profiles: profile.NewSet(native.profile),
+	d, err := New(Config{DB: new(sql.DB), Aggregates: counters, Sealer: new(webhook.Sealer), Profiles: profile.NewSet(p),
 		History: func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error) { return nil, nil }})
 	check(t, err)
 	below, above := false, false

@@ -17,13 +17,13 @@ import (
 // by an earlier one of their stream, and the last row, to move the cursor to.
 const readPage = `
 WITH page AS MATERIALIZED (
-	SELECT d.transaction_id, d.position, d.stream, d.state FROM next_deliveries($1, $2, $3, $4) d
+	SELECT d.transaction_id, d.position, d.stream, d.state, d.resent FROM next_deliveries($1, $2, $3, $4) d
 ), judged AS MATERIALIZED (
 	SELECT p.transaction_id, p.position, p.stream,
-		p.state = 'ready' OR p.state = 'blocked' AND NOT $5::boolean AS wanted,
+		p.state = 'ready' OR p.state = 'blocked' AND NOT $5::boolean AND NOT p.resent AS wanted,
 		p.state = 'ready' AND $5::boolean
 			AND (SELECT EXISTS (SELECT FROM next_retries($1, 1))) -- asked once: without a retry nothing is held back
-			AND EXISTS (SELECT FROM deliveries h WHERE h.webhook = $1 AND h.stream = p.stream AND h.state <> 'ready'
+			AND EXISTS (SELECT FROM deliveries h WHERE h.webhook = $1 AND h.stream = p.stream AND h.state <> 'ready' AND NOT h.resent
 				AND (h.transaction_id, h.position) < (p.transaction_id, p.position)) AS held
 	FROM page p
 )
@@ -35,15 +35,21 @@ WHERE j.wanted OR (j.transaction_id, j.position) =
 	(SELECT p.transaction_id, p.position FROM page p ORDER BY p.transaction_id DESC, p.position DESC LIMIT 1)
 ORDER BY j.transaction_id, j.position`
 
-// readDue reads the retries that are due, and behind them those that come next, without their events, to know when to look again.
+// readDue reads the retries that are due, and behind them those that come next, without their events, to know when to look again. What was
+// asked to be sent again comes as retries from outside, several of one stream perhaps: but the first they are held back.
 const readDue = `
 WITH page AS MATERIALIZED (
-	SELECT d.transaction_id, d.position, d.stream, d.attempts, d.due_at FROM next_retries($1, $3) d
+	SELECT d.transaction_id, d.position, d.stream, d.resent, d.attempts, d.earlier, d.due_at FROM next_retries($1, $3) d
+), judged AS MATERIALIZED (
+	SELECT p.*, p.resent AND $4::boolean AND p.due_at <= $2 AND EXISTS (SELECT FROM deliveries h
+		WHERE h.webhook = $1 AND h.stream = p.stream AND h.state <> 'ready' AND h.resent
+			AND (h.transaction_id, h.position) < (p.transaction_id, p.position)) AS held
+	FROM page p
 )
-SELECT p.transaction_id, p.position, p.stream, p.attempts, p.due_at,
+SELECT p.transaction_id, p.position, p.stream, p.resent, p.attempts, p.earlier, p.due_at, p.held,
 	e.id, e.version, e.type, e.schema_version, e.data, e.recorded_at
-FROM page p LEFT JOIN events e
-	ON p.due_at <= $2 AND e.transaction_id = p.transaction_id AND e.position = p.position
+FROM judged p LEFT JOIN events e
+	ON p.due_at <= $2 AND NOT p.held AND e.transaction_id = p.transaction_id AND e.position = p.position
 ORDER BY p.due_at`
 
 // blockRows marks rows that are held back, so that they are passed over until what holds them ends and takes up the next of the
@@ -52,20 +58,21 @@ const blockRows = `
 WITH guard AS MATERIALIZED (
 	SELECT l.webhook FROM leases l WHERE l.webhook = $1 AND l.owner = $2::uuid AND l.fence = $3 FOR SHARE
 ), blocked AS (
-	UPDATE deliveries d SET state = 'blocked'
+	UPDATE deliveries d SET state = 'blocked', due_at = NULL
 	FROM guard CROSS JOIN unnest($4::bigint[], $5::bigint[]) AS b (transaction_id, position)
-	WHERE d.webhook = guard.webhook AND d.transaction_id = b.transaction_id AND d.position = b.position AND d.state = 'ready'
+	WHERE d.webhook = guard.webhook AND d.transaction_id = b.transaction_id AND d.position = b.position AND (d.state = 'ready' OR d.state = 'retry' AND d.resent)
 )
 SELECT count(*) FROM guard`
 
 // reading says what to read.
 type reading struct {
-	target       *target
-	due          bool // retries that are due, else rows behind cursor
-	cursor       key
-	now          time.Time
-	limit        int
-	retriesKnown int // so many retries are in memory, and will be read again
+	target  *target
+	due     bool // retries that are due, else rows behind cursor
+	cursor  key
+	now     time.Time
+	limit   int
+	lanes   int          // so many streams are under way; retries of theirs may be read, and cannot be taken in
+	retries map[key]bool // are in memory, and will be read again
 }
 
 // page is what was read.
@@ -135,20 +142,23 @@ func (q *queue) fetchPage(r reading) (page, error) {
 }
 
 func (q *queue) fetchDue(r reading) (page, error) {
-	limit := r.limit + r.retriesKnown
-	rows, err := q.d.statements.dueStmt.QueryContext(q.ctx, q.number, r.now, limit)
+	limit := r.limit + 2*r.lanes // of each stream, the retry under way and one that was asked for again
+	rows, err := q.d.statements.dueStmt.QueryContext(q.ctx, q.number, r.now, limit, r.target.ordered)
 	if err != nil {
 		return page{}, pgerr.Wrap("read retries", err)
 	}
 	defer rows.Close()
 	var p page
+	var held []key
+	read := 0
 	for rows.Next() {
 		var e eventColumns
 		var k key
 		var stream string
-		var attempts int
+		var attempts, earlier int
 		var due time.Time
-		if err := rows.Scan(&k.transactionID, &k.position, &stream, &attempts, &due,
+		var resent, isHeld bool
+		if err := rows.Scan(&k.transactionID, &k.position, &stream, &resent, &attempts, &earlier, &due, &isHeld,
 			&e.id, &e.version, &e.eventType, &e.schemaVersion, &e.data, &e.recordedAt); err != nil {
 			return page{}, pgerr.Wrap("read retries", err)
 		}
@@ -156,14 +166,28 @@ func (q *queue) fetchDue(r reading) (page, error) {
 			p.nextDue = due
 			break
 		}
+		read++
+		if isHeld {
+			if !r.retries[k] { // one that is under way already stays as it is
+				held = append(held, k)
+			}
+			continue
+		}
 		it := newItem(r.target, k, stream, &e)
-		it.retry, it.attempts = true, attempts
+		it.retry, it.attempts, it.earlier = true, attempts, earlier
+		if resent {
+			it.lane = "again " + it.lane // beside what is told for the first time
+		}
 		p.items = append(p.items, it)
 	}
-	if len(p.items) == limit {
+	if err := rows.Err(); err != nil {
+		return page{}, pgerr.Wrap("read retries", err)
+	}
+	rows.Close()
+	if read == limit {
 		p.full, p.nextDue = true, r.now
 	}
-	return p, pgerr.Wrap("read retries", rows.Err())
+	return p, q.block(held)
 }
 
 // block marks rows as held back.

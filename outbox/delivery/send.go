@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +26,8 @@ import (
 const (
 	maxResponse = 64 << 10 // bytes of a response that are read; a longer one costs its receiver the connection
 	maxExcerpt  = 1 << 10  // bytes of it that are kept
+	maxHeaders  = 2 << 10  // bytes of its headers that are kept
+	maxHeader   = 256      // and of one of them
 	userAgent   = "Waybill/1 (+https://github.com/waybill-dev/waybill)"
 )
 
@@ -37,6 +41,7 @@ type sender struct {
 type answer struct {
 	answered   bool // there is a status
 	status     int
+	headers    string // a JSON object; empty where there are none worth keeping
 	excerpt    string
 	problem    string        // why there is no status, in words for people
 	retryAfter time.Duration // what the receiver asked for; 0 where it asked for nothing
@@ -54,7 +59,7 @@ func (s *sender) attempt(ctx context.Context, t *target, m profile.Message) (a a
 	defer cancel()
 
 	request := newRequest(ctx, t.url, m.Body)
-	t.sign(request.Header, m, s.clock())
+	t.signAt(request.Header, m, s.clock())
 	// Not an http.Client, which would follow redirects.
 	response, err := s.transport.RoundTrip(request)
 	if err != nil {
@@ -63,6 +68,7 @@ func (s *sender) attempt(ctx context.Context, t *target, m profile.Message) (a a
 	}
 	defer response.Body.Close()
 	a.answered, a.status = true, response.StatusCode
+	a.headers = keptHeaders(response.Header)
 	a.retryAfter = retryAfter(response.Header.Get("Retry-After"), s.clock())
 
 	buffer := buffers.Get().(*[maxExcerpt]byte)
@@ -73,6 +79,42 @@ func (s *sender) attempt(ctx context.Context, t *target, m profile.Message) (a a
 		io.CopyN(io.Discard, response.Body, maxResponse-maxExcerpt) // a connection can be used again only once it is read empty
 	}
 	return a
+}
+
+// unkept are headers that nearly every answer has, and the one that may hold secrets.
+var unkept = map[string]bool{"Connection": true, "Content-Length": true, "Date": true, "Keep-Alive": true, "Set-Cookie": true}
+
+// keptHeaders makes a JSON object of an answer's headers, in the order of their names.
+func keptHeaders(header http.Header) string {
+	var names []string
+	for name := range header {
+		if !unkept[name] {
+			names = append(names, name)
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	slices.Sort(names)
+	object := []byte{'{'}
+	for _, name := range names {
+		value := strings.Join(header[name], ", ")
+		member := quote(nil, name)
+		member = quote(append(member, ':'), value[:min(len(value), maxHeader)])
+		if len(object)+len(member)+2 > maxHeaders {
+			break
+		}
+		if len(object) > 1 {
+			object = append(object, ',')
+		}
+		object = append(object, member...)
+	}
+	return string(append(object, '}'))
+}
+
+func quote(b []byte, text string) []byte {
+	quoted, _ := json.Marshal(clean([]byte(text))) // a string can always be marshalled
+	return append(b, quoted...)
 }
 
 // newRequest is http.NewRequest without parsing the URL each time.
@@ -114,7 +156,19 @@ func clean(b []byte) string {
 	return s
 }
 
-// explain says in plain words why a request got no answer. The words contain nothing of the URL but a host's name: neither a path nor
+// ErrorClasses are what can be wrong with an attempt, in one word each: the receiver's answer was none that counts as success (status); none
+// came in time (timeout), or before the connection was closed (reset); its address may not be reached (blocked); it has no address (dns),
+// accepts no connection (refused), cannot be reached (unreachable) or cannot be trusted (tls); what it answers is not HTTP (protocol); the
+// body could not be rendered (render); the webhook was switched off, or the relay stopped, meanwhile (stopped); anything else (network).
+var ErrorClasses = []string{"status", "timeout", "reset", "blocked", "dns", "refused", "unreachable", "tls", "protocol", "render", "stopped", "network"}
+
+// classOf is the word that a problem begins with.
+func classOf(problem string) string {
+	class, _, _ := strings.Cut(problem, ": ")
+	return class
+}
+
+// explain says in plain words, behind one of [ErrorClasses], why a request got no answer. The words contain nothing of the URL but a host's name: neither a path nor
 // a query, which may hold secrets.
 func explain(err error, timeout time.Duration) string {
 	var (
@@ -133,11 +187,11 @@ func explain(err error, timeout time.Duration) string {
 	}
 	switch {
 	case errors.As(err, &blocked):
-		return "target blocked: " + blocked.Error()
+		return "blocked: " + blocked.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Sprintf("timeout: no complete answer within %s", timeout)
 	case errors.Is(err, context.Canceled):
-		return "cut off: the attempt was ended before the receiver answered"
+		return "stopped: the attempt was ended before the receiver answered"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "dns: there is no host " + strconv.Quote(dns.Name)
 	case errors.As(err, &dns):

@@ -24,7 +24,7 @@ var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(err, errors.Unwrap(err))
 	}
 }
 
@@ -35,7 +35,7 @@ func to(t *testing.T, address string) *target {
 	check(t, err)
 	p := profile.Native(nil)
 	p.Timeout = 5 * time.Second
-	return &target{url: u, profile: p, sign: func(http.Header, profile.Message, time.Time) {}}
+	return &target{url: u, profile: p, schedule: p.Schedule, sign: func(http.Header, profile.Message, time.Time) {}}
 }
 
 func testSender(t *testing.T, allowed ...netip.Prefix) *sender {
@@ -167,8 +167,8 @@ func TestProblemsInWords(t *testing.T) {
 		"no tls":   {strings.Replace(plain.URL, "http:", "https:", 1), "tls: "},
 		"timeout":  {plain.URL, "timeout: "},
 		"protocol": {gibberish, "protocol: "},
-		"blocked":  {"http://10.1.2.3/?token=secret", "target blocked: 10.1.2.3 "},
-		"named":    {"http://localhost:1/?token=secret", "target blocked: "},
+		"blocked":  {"http://10.1.2.3/?token=secret", "blocked: 10.1.2.3 "},
+		"named":    {"http://localhost:1/?token=secret", "blocked: "},
 	} {
 		s, target := testSender(t, loopback...), to(t, c.address)
 		if name == "named" {

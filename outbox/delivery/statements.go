@@ -45,6 +45,9 @@ func (s *statements) close() {
 	*s = statements{}
 }
 
+// stopped says of a webhook w that failures have stopped it. What there is to deliver to it waits.
+const stopped = `EXISTS (SELECT FROM circuits c WHERE c.webhook = w.number AND c.state <> 'failing')`
+
 // renew says that this process is alive, renews its leases, and tells what there is to know about them. Rows are locked in the order
 // of their webhooks, here and wherever several are locked, so that nobody waits in a circle.
 const renew = `
@@ -55,7 +58,7 @@ WITH alive AS (
 ), gone AS (
 	DELETE FROM relays WHERE id <> $1::uuid AND expires_at < now() - interval '1 minute'
 ), share AS (
-	SELECT ceil((SELECT count(*) FROM webhooks WHERE active AND deleted_at IS NULL)::numeric
+	SELECT ceil((SELECT count(*) FROM webhooks w WHERE w.active AND w.deleted_at IS NULL AND NOT ` + stopped + `)::numeric
 		/ (1 + (SELECT count(*) FROM relays WHERE expires_at > now() AND id <> $1::uuid)))::integer AS fair
 ), mine AS MATERIALIZED (
 	SELECT l.webhook FROM leases l
@@ -66,13 +69,13 @@ WITH alive AS (
 	UPDATE leases l SET expires_at = now() + $2::interval FROM mine WHERE l.webhook = mine.webhook
 	RETURNING l.webhook
 )
-SELECT fair, r.webhook, w.revision, w.active AND w.deleted_at IS NULL,
+SELECT fair, r.webhook, w.revision, w.active AND w.deleted_at IS NULL AND NOT ` + stopped + `,
 	(SELECT d.due_at FROM deliveries d WHERE d.webhook = r.webhook AND d.state = 'retry' ORDER BY d.due_at LIMIT 1)
 FROM alive CROSS JOIN share LEFT JOIN (renewed r JOIN webhooks w ON w.number = r.webhook) ON true`
 
 type renewal struct {
 	revision int
-	wanted   bool      // the webhook is there, and active
+	wanted   bool      // the webhook is there, active and not stopped
 	due      time.Time // when its next retry is due; zero where there is none
 }
 
@@ -108,7 +111,7 @@ func (s *statements) renew(ctx context.Context, id uuid.UUID, ttl time.Duration,
 const take = `
 WITH free AS (
 	SELECT w.number FROM webhooks w LEFT JOIN leases l ON l.webhook = w.number
-	WHERE w.active AND w.deleted_at IS NULL AND (l.webhook IS NULL OR l.expires_at <= now())
+	WHERE w.active AND w.deleted_at IS NULL AND NOT ` + stopped + ` AND (l.webhook IS NULL OR l.expires_at <= now())
 	ORDER BY w.number LIMIT $3
 )
 INSERT INTO leases AS l (webhook, owner, fence, expires_at)

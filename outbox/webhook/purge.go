@@ -54,6 +54,10 @@ func markPurged(ctx context.Context, db *sql.DB, webhook int64, fanOut string) (
 			RETURNING number
 		), released AS (
 			DELETE FROM leases USING purged WHERE webhook = number
+		), closed AS (
+			DELETE FROM circuits c USING purged WHERE c.webhook = purged.number
+		), dropped AS (
+			DELETE FROM replays r USING purged WHERE r.webhook = purged.number
 		)
 		SELECT count(*) = 1 FROM purged`, webhook).Scan(&marked)
 	if err != nil {

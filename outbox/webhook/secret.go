@@ -3,7 +3,6 @@ package webhook
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -21,11 +20,7 @@ type Secret string
 const hidden = "(secret)"
 
 // NewSecret returns a random secret in the form of the Standard Webhooks specification.
-func NewSecret() Secret {
-	var key [32]byte
-	rand.Read(key[:]) // never fails
-	return Secret(profile.SecretPrefix + base64.StdEncoding.EncodeToString(key[:]))
-}
+func NewSecret() Secret { return Secret(profile.NewStandardSecret()) }
 
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }

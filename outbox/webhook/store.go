@@ -21,7 +21,7 @@ type Config struct {
 	Profiles profile.Set
 	// AllowHTTP lets webhooks have plain http URLs. Defaults to false: https only.
 	AllowHTTP bool
-	// Clock gives the time for created_at. Defaults to time.Now.
+	// Clock gives the times at which webhooks were made and changed, and the end of an old secret. Defaults to time.Now.
 	Clock func() time.Time
 }
 
@@ -61,50 +61,109 @@ func (s *Store) Create(ctx context.Context, workspace string, n New) (w Webhook,
 
 // CreateTx is [Store.Create] within the caller's transaction, which a refusal leaves usable.
 func (s *Store) CreateTx(ctx context.Context, tx *sql.Tx, workspace string, n New) (Webhook, Secret, error) {
-	n.Profile = cmp.Or(n.Profile, DefaultProfile)
-	n.Secret = cmp.Or(n.Secret, NewSecret())
-	n.Events = sortedCopy(n.Events)
-	types, err := n.check(s.config.Profiles, s.config.AllowHTTP)
-	if err != nil {
-		return Webhook{}, "", err
-	}
 	w := Webhook{
-		ID: newID(), Workspace: workspace, Name: n.Name, URL: n.URL, Profile: n.Profile, Events: n.Events,
-		Ordered: !n.Unordered, Active: !n.Inactive, CreatedAt: s.config.Clock().UTC().Truncate(time.Microsecond),
+		ID: newID(), Workspace: workspace, Name: n.Name, URL: n.URL, Profile: cmp.Or(n.Profile, DefaultProfile),
+		Events: sortedCopy(n.Events), Include: sortedCopy(n.Include), Filter: n.Filter, RateLimit: n.RateLimit, Retries: n.Retries,
+		Ordered: !n.Unordered, Active: !n.Inactive, Health: Health{State: Healthy}, CreatedAt: s.now(), UpdatedAt: s.now(),
 	}
+	invalid := &InvalidError{}
+	types := w.check(s.config.Profiles, s.config.AllowHTTP, invalid)
+	secret := chooseSecret(s.config.Profiles[w.Profile], n.Secret, invalid)
+	if len(invalid.Fields) > 0 {
+		return Webhook{}, "", invalid
+	}
+	w.UpdatedAt = w.CreatedAt
 	result, err := tx.ExecContext(ctx, `
-		INSERT INTO webhooks (id, workspace, name, url, profile, events, types, ordered, active, secret, created_at, since, since_running)
-		SELECT $1, $2, $3, $4, $5, $6::text[], $7::text[], $8, $9, $10, $11, base | pg_snapshot_xmax(now)::text::bigint,
-			ARRAY(SELECT base | running::text::bigint FROM pg_snapshot_xip(now) running)
+		INSERT INTO webhooks (id, workspace, name, url, profile, events, types, include, filter, rate_limit, retries, ordered, active,
+			secret, created_at, updated_at, since, since_running)
+		SELECT $1, $2, $3, $4, $5, $6::text[], $7::text[], $8::text[], $9, $10, $11::bigint[], $12, $13, $14, $15, $15,
+			base | pg_snapshot_xmax(now)::text::bigint, ARRAY(SELECT base | running::text::bigint FROM pg_snapshot_xip(now) running)
 		FROM pg_current_snapshot() now, era_base() base
 		ON CONFLICT (workspace, name) WHERE deleted_at IS NULL DO NOTHING`,
-		w.ID, workspace, w.Name, w.URL, w.Profile, pq.StringArray(n.Events), pq.StringArray(types), w.Ordered, w.Active,
-		s.config.Sealer.Seal(workspace, w.ID, n.Secret), w.CreatedAt)
+		w.ID, workspace, w.Name, w.URL, w.Profile, pq.StringArray(w.Events), pq.StringArray(types), pq.StringArray(w.Include), w.Filter,
+		w.RateLimit, pauses(w.Retries), w.Ordered, w.Active, s.seal(workspace, w.ID, secret), w.CreatedAt)
 	if err != nil {
 		return Webhook{}, "", pgerr.Wrap("create a webhook", err)
 	}
 	if made, err := result.RowsAffected(); err != nil || made == 0 {
 		return Webhook{}, "", cmp.Or[error](err, &NameTakenError{Workspace: workspace, Name: w.Name})
 	}
-	return w, n.Secret, nil
+	return w, secret, nil
 }
 
-const columns = `id, workspace, name, url, profile, events, ordered, active, created_at`
+func (s *Store) now() time.Time { return s.config.Clock().UTC().Truncate(time.Microsecond) }
+
+// seal seals a secret; where there is none, nothing is stored.
+func (s *Store) seal(workspace, id string, secret Secret) []byte {
+	if secret == "" {
+		return []byte{}
+	}
+	return s.config.Sealer.Seal(workspace, id, secret)
+}
+
+// pauses are stored in microseconds; nil is NULL.
+func pauses(list []Duration) pq.Int64Array {
+	if list == nil {
+		return nil
+	}
+	stored := make(pq.Int64Array, len(list))
+	for i, d := range list {
+		stored[i] = time.Duration(d).Microseconds()
+	}
+	return stored
+}
+
+const selectWebhook = `
+SELECT w.id, w.workspace, w.name, w.url, w.profile, w.events, w.include, w.filter, w.rate_limit, w.retries, w.ordered, w.active,
+	w.created_at, w.updated_at, c.state, coalesce(c.failures, 0), c.failing_since, c.stopped_at, coalesce(c.reason, '')
+FROM webhooks w LEFT JOIN circuits c ON c.webhook = w.number`
 
 func scan(row interface{ Scan(...any) error }) (w Webhook, err error) {
-	err = row.Scan(&w.ID, &w.Workspace, &w.Name, &w.URL, &w.Profile, (*pq.StringArray)(&w.Events), &w.Ordered, &w.Active, &w.CreatedAt)
-	w.CreatedAt = w.CreatedAt.UTC()
+	var retries pq.Int64Array
+	var state sql.NullString
+	var failingSince, stoppedAt sql.NullTime
+	err = row.Scan(&w.ID, &w.Workspace, &w.Name, &w.URL, &w.Profile, (*pq.StringArray)(&w.Events), (*pq.StringArray)(&w.Include), &w.Filter,
+		&w.RateLimit, &retries, &w.Ordered, &w.Active, &w.CreatedAt, &w.UpdatedAt,
+		&state, &w.Health.ConsecutiveFailures, &failingSince, &stoppedAt, &w.Health.DisabledReason)
+	w.CreatedAt, w.UpdatedAt = w.CreatedAt.UTC(), w.UpdatedAt.UTC()
+	if retries != nil {
+		w.Retries = make([]Duration, len(retries))
+		for i, us := range retries {
+			w.Retries[i] = Duration(us * int64(time.Microsecond))
+		}
+	}
+	if failingSince.Valid {
+		at := failingSince.Time.UTC()
+		w.Health.FailingSince = &at
+	}
+	switch state.String {
+	case "":
+		w.Health.State = Healthy
+	case "failing":
+		w.Health.State = Failing
+	case "open":
+		at := stoppedAt.Time.UTC()
+		w.Health.State, w.Health.CircuitOpenedAt = CircuitOpen, &at
+	case "disabled":
+		w.Health.State, w.Active = Disabled, false
+	}
 	return w, err
 }
 
 // Get returns a webhook. It returns a [*domain.NotFoundError] where there is none.
 func (s *Store) Get(ctx context.Context, workspace, id string) (Webhook, error) {
-	w, err := scan(s.config.DB.QueryRowContext(ctx, `SELECT `+columns+` FROM webhooks
-		WHERE id = $1 AND workspace = $2 AND deleted_at IS NULL`, id, workspace))
+	return get(s.config.DB.QueryRowContext(ctx, selectWebhook+` WHERE w.id = $1 AND w.workspace = $2 AND w.deleted_at IS NULL`, id, workspace), id)
+}
+
+func get(row *sql.Row, id string) (Webhook, error) {
+	w, err := scan(row)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Webhook{}, &domain.NotFoundError{Kind: "webhook", ID: id}
 	}
-	return w, pgerr.Wrap("read a webhook", err)
+	if err != nil {
+		return Webhook{}, pgerr.Wrap("read a webhook", err)
+	}
+	return w, nil
 }
 
 // MaxPage is how many webhooks [Store.List] returns at most.
@@ -129,8 +188,8 @@ func (s *Store) List(ctx context.Context, workspace, cursor string, limit int) (
 			return nil, "", pgerr.Wrap("list webhooks", err)
 		}
 	}
-	rows, err := s.config.DB.QueryContext(ctx, `SELECT `+columns+` FROM webhooks
-		WHERE workspace = $1 AND number > $2 AND deleted_at IS NULL ORDER BY number LIMIT $3`, workspace, after, limit+1)
+	rows, err := s.config.DB.QueryContext(ctx, selectWebhook+`
+		WHERE w.workspace = $1 AND w.number > $2 AND w.deleted_at IS NULL ORDER BY w.number LIMIT $3`, workspace, after, limit+1)
 	if err != nil {
 		return nil, "", pgerr.Wrap("list webhooks", err)
 	}
@@ -146,6 +205,16 @@ func (s *Store) List(ctx context.Context, workspace, cursor string, limit int) (
 		page, next = page[:limit], page[limit-1].ID
 	}
 	return page, next, pgerr.Wrap("list webhooks", rows.Err())
+}
+
+// CountByHealth returns how many webhooks there are in each state of health, of all workspaces and whether they are active or not.
+func CountByHealth(ctx context.Context, db *sql.DB) (map[State]int, error) {
+	var all, failing, open, disabled int
+	err := db.QueryRowContext(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE c.state = 'failing'), count(*) FILTER (WHERE c.state = 'open'), count(*) FILTER (WHERE c.state = 'disabled')
+		FROM webhooks w LEFT JOIN circuits c ON c.webhook = w.number WHERE w.deleted_at IS NULL`).Scan(&all, &failing, &open, &disabled)
+	return map[State]int{Healthy: all - failing - open - disabled, Failing: failing, CircuitOpen: open, Disabled: disabled},
+		pgerr.Wrap("count webhooks", err)
 }
 
 // Delete removes a webhook. Once it is committed no further attempt is recorded for it as a delivery to make: what is still open is
@@ -165,7 +234,7 @@ func (s *Store) delete(ctx context.Context, db interface {
 	ExecContext(context.Context, string, ...any) (sql.Result, error)
 }, workspace, id string) error {
 	result, err := db.ExecContext(ctx, `
-		UPDATE webhooks SET deleted_at = now(), active = false, secret = '', revision = revision + 1
+		UPDATE webhooks SET deleted_at = now(), active = false, secret = '', secret_before = NULL, secret_before_until = NULL, revision = revision + 1
 		WHERE id = $1 AND workspace = $2 AND deleted_at IS NULL`, id, workspace)
 	if err != nil {
 		return pgerr.Wrap("delete a webhook", err)

@@ -29,7 +29,7 @@ var profiles = profile.NewSet(profile.Native(map[string]*domain.Aggregate{"order
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(err, errors.Unwrap(err))
 	}
 }
 
