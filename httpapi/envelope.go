@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/waybill-dev/waybill/outbox/delivery"
 )
 
 // envelope is every answer that went well.
@@ -89,6 +91,8 @@ func inEnvelope(ctx huma.Context, _ string, v any) (any, error) {
 func schemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)
 	switch {
+	case t == reflect.TypeFor[delivery.Event]():
+		return "DeliveryEvent"
 	case name == "Problem":
 		return "Error"
 	case name == "Failed":

@@ -3,9 +3,12 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
+	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/outbox/profile"
 	"github.com/waybill-dev/waybill/outbox/webhook"
 )
@@ -32,6 +35,9 @@ type eventTypesRequest struct {
 
 func (a *api) listEventTypes(_ context.Context, _ caller, in *eventTypesRequest) (*page[EventType], error) {
 	events, err := a.Engine.EventTypes(in.Profile)
+	if errors.As(err, new(*domain.NotFoundError)) {
+		return nil, invalid(domain.FieldError{Field: "profile", Message: "has to be one of " + strings.Join(a.Engine.Profiles(), ", ")})
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -92,6 +92,7 @@ func New(c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	a.huma = humago.New(mux, describeAPI())
 	a.webhookOperations()
+	a.deliveryOperations()
 	a.chordOperations()
 	a.eventTypeOperations()
 	a.orderOperations()

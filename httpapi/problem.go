@@ -57,6 +57,7 @@ func problemOf(err error) (p *problem, news bool) {
 		taken      *webhook.NameTakenError
 		notFound   *domain.NotFoundError
 		cursor     *delivery.CursorError
+		replay     *delivery.ReplayTooLargeError
 		unknown    *domain.UnknownEventError
 		database   *waybill.DatabaseError
 		tooLarge   *http.MaxBytesError
@@ -71,6 +72,8 @@ func problemOf(err error) (p *problem, news bool) {
 		return invalid(hook.Fields...), false
 	case errors.As(err, &cursor):
 		return invalid(domain.FieldError{Field: "cursor", Message: foreignCursor}), false
+	case errors.As(err, &replay):
+		return invalid(domain.FieldError{Field: "since", Message: "is too long ago: " + replay.Error()}), false
 	case errors.As(err, &taken):
 		return &problem{status: http.StatusConflict, Code: "name_taken", Message: taken.Error() + ": choose another name, or update that one",
 			Details: []domain.FieldError{{Field: "name", Message: "is taken"}}}, false
