@@ -30,6 +30,9 @@ func TestGoldenWithoutDatabase(t *testing.T) {
 		"machine-fulfillment-dot":     "machine fulfillment -o dot",
 		"event-types":                 "event-types",
 		"event-types-json":            "event-types -o json",
+		"event-types-chord":           "event-types --profile chord",
+		"event-types-up42-json":       "event-types --profile up42 -o json",
+		"usage/event-types-profile":   "event-types --profile chrod",
 
 		"usage/unknown-command":          "ordr",
 		"usage/unknown-help":             "help ordr",
