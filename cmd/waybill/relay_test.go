@@ -88,15 +88,15 @@ func TestGoldenDeliveries(t *testing.T) {
 	live(t, db)
 
 	relay := c.start(t, "relay")
-	for range 2 + 1 + 2 { // what comes behind the failed one of an order waits for it
+	for range 2 + 1 + 1 { // what comes behind the failed one of an order waits for it, and a receiver that is gone gets nothing more
 		select {
 		case <-answered:
 		case <-time.After(time.Minute):
-			t.Fatal("the relay does not deliver")
+			t.Fatalf("the relay does not deliver: %s", relay.stderr)
 		}
 	}
 	status := relay.stop()
-	if said := relay.stderr.String(); status != exitOK || strings.Count(said, "\n") != 2 || strings.Count(said, "a delivery was given up") != 2 {
+	if said := relay.stderr.String(); status != exitOK || strings.Count(said, "\n") != strings.Count(said, "level=WARN") || !strings.Contains(said, "a delivery was given up") {
 		t.Errorf("relay: exit status %d, stderr %q; want it to name what it gave up", status, said)
 	}
 

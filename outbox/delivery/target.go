@@ -75,8 +75,9 @@ func checkTarget(address netip.Addr, allowed []netip.Prefix) error {
 	return nil
 }
 
-// NewTransport returns the transport for all webhooks, the default of [Config.Transport]. It connects to nobody whom checkTarget refuses, whatever a name resolves to at
-// that moment, and to nobody on behalf of somebody: no proxy.
+// NewTransport returns the transport for all webhooks, the default of [Config.Transport]. It connects to nobody whom checkTarget refuses,
+// whatever a name resolves to at that moment, and to nobody on behalf of somebody: no proxy. What is checked is the address that is dialled,
+// so neither a name that changes its mind nor an odd way to write an address gets around it.
 //
 // HTTP/2 is off: then a connection carries one request at a time, and it is plain what became of each.
 //
@@ -84,8 +85,12 @@ func checkTarget(address netip.Addr, allowed []netip.Prefix) error {
 // (net/http, persistConn.shouldRetryRequest): our requests are POST, have GetBody, and no Idempotency-Key. Such a request has reached
 // nobody, so that is the same attempt.
 func NewTransport(allowed []netip.Prefix, limits Limits) *http.Transport {
-	limits = limits.withDefaults()
+	return newTransport(allowed, limits.withDefaults(), nil)
+}
+
+func newTransport(allowed []netip.Prefix, limits Limits, resolver *net.Resolver) *http.Transport {
 	dialer := &net.Dialer{
+		Resolver:  resolver,
 		Timeout:   10 * time.Second,
 		KeepAlive: 30 * time.Second,
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {

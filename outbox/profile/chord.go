@@ -10,13 +10,14 @@ import (
 
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/order"
+	"github.com/waybill-dev/waybill/domain/stock"
 )
 
 // chordRetries are ours: Chord says that an attempt is repeated up to five times, not when.
 var chordRetries = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour}
 
-// Chord is the profile of Chord OMS. Its bodies are {"event_name":…,"order":{…}} and {"event_name":…,"shipment":{…}}, key for key like
-// the samples in its documentation. Chord documents no signature: a webhook without a secret gets none, one with a secret gets that of
+// Chord is the profile of Chord OMS. Its bodies are {"event_name":…,"order":{…}}, or "shipment" or "stock_item", key for key like the
+// samples in its documentation. Chord documents no signature: a webhook without a secret gets none, one with a secret gets that of
 // the Standard Webhooks specification.
 func Chord(aggregates map[string]*domain.Aggregate) *Profile {
 	p := &Profile{
@@ -44,6 +45,8 @@ func Chord(aggregates map[string]*domain.Aggregate) *Profile {
 			"shipment.cancelled", "parcel.created", "parcel.destroyed", "parcel.tracking_updated"),
 		tell("shipment_delivery_status_updated", "Occurs whenever a carrier says something new about a shipment, or it is delivered.",
 			chordShipmentOf, chordDelivers, "parcel.carrier_status_updated", "shipment.delivered"),
+		tell("stock_item_back_in_stock", "Occurs whenever a product variant is back in stock.", chordStockItemOf, nil, "stock_item.back_in_stock"),
+		tell("stock_item_out_of_stock", "Occurs whenever a product variant goes out of stock.", chordStockItemOf, nil, "stock_item.out_of_stock"),
 	}, aggregates)
 }
 
@@ -231,6 +234,45 @@ type chordShipmentTail struct {
 	ExternalTrackingURL *string           `json:"external_tracking_url"`
 	LabelURL            *string           `json:"label_url"`
 	Adjustments         []chordAdjustment `json:"adjustments"`
+}
+
+type chordStockItemMessage struct {
+	EventName string         `json:"event_name" schema:"event"`
+	StockItem chordStockItem `json:"stock_item"`
+}
+
+type chordStockItem struct {
+	ID            *int64       `json:"id"`
+	StockLocation string       `json:"stock_location"`
+	CountOnHand   int64        `json:"count_on_hand"`
+	Backorderable bool         `json:"backorderable"`
+	CreatedAt     string       `json:"created_at" schema:"date-time"`
+	UpdatedAt     string       `json:"updated_at" schema:"date-time"`
+	Variant       chordVariant `json:"variant"`
+}
+
+type chordVariant struct {
+	ID           *int64  `json:"id"`
+	SKU          string  `json:"sku"`
+	IsMaster     bool    `json:"is_master"`
+	Amount       *string `json:"amount"`
+	Subscribable bool    `json:"subscribable"`
+	Bundle       bool    `json:"bundle"`
+	URL          *string `json:"url"`
+	MainImage    *string `json:"main_image"`
+	UpdatedAt    string  `json:"updated_at" schema:"date-time"`
+	CreatedAt    string  `json:"created_at" schema:"date-time"`
+}
+
+// chordStockItemOf counts what is available as on hand, because Chord takes off what was sold when it is sold. Of the variant it knows
+// nothing but the SKU.
+func chordStockItemOf(c change[stock.Item]) chordStockItemMessage {
+	i := c.after
+	created, updated := millis(i.CreatedAt), millis(i.UpdatedAt)
+	return chordStockItemMessage{EventName: c.name, StockItem: chordStockItem{
+		ID: chordID(i.ID), StockLocation: i.Location, CountOnHand: i.Available, CreatedAt: created, UpdatedAt: updated,
+		Variant: chordVariant{ID: chordID(i.SKU), SKU: i.SKU, CreatedAt: created, UpdatedAt: updated},
+	}}
 }
 
 func chordOrderOf(c change[order.Order]) chordOrderMessage {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/customer"
+	"github.com/waybill-dev/waybill/domain/imports"
 	"github.com/waybill-dev/waybill/domain/order"
 )
 
@@ -44,10 +46,31 @@ func CommerceLayer(aggregates map[string]*domain.Aggregate) *Profile {
 		}
 		return tell(topic, description, clOrderDocument, nil, types...)
 	}
-	gone := func(topic, description, eventType string) rule {
+	destroyed := func(topic, description, eventType string) rule {
 		return tell(topic, description, clGone, nil, eventType)
 	}
+	person := func(topic, description, eventType string) rule {
+		return tell(topic, description, clCustomerDocument, nil, eventType)
+	}
+	imported := func(topic, description, eventType string) rule {
+		return tell(topic, description, clImportDocument, nil, eventType)
+	}
 	return p.follow([]rule{
+		tell("customer_password_resets.create", "A customer password reset process is initiated", clPasswordResetDocument, nil,
+			"customer_password_reset.created"),
+		tell("customer_password_resets.destroy", "An existing customer password reset is deleted",
+			clGoneStream[customer.PasswordReset]("customer_password_resets"), nil, "customer_password_reset.destroyed"),
+		tell("customer_subscriptions.create", "A new customer subscription is created", clSubscriptionDocument, nil, "customer_subscription.created"),
+		tell("customer_subscriptions.destroy", "An existing customer subscription is deleted",
+			clGoneStream[customer.Subscription]("customer_subscriptions"), nil, "customer_subscription.destroyed"),
+		person("customers.create", "A new customer is created", "customer.created"),
+		person("customers.acquired", "An existing customer status is set to acquired", "customer.acquired"),
+		person("customers.repeat", "An existing customer status is set to repeat", "customer.repeated"),
+		tell("customers.destroy", "An existing customer is deleted", clGoneStream[customer.Customer]("customers"), nil, "customer.destroyed"),
+		imported("imports.create", "A new import is created", "import.created"),
+		imported("imports.start", "An existing import status is set to started", "import.started"),
+		imported("imports.complete", "An existing import status is set to completed", "import.completed"),
+		tell("imports.destroy", "An existing import is deleted", clGoneStream[imports.Import]("imports"), nil, "import.destroyed"),
 		resource("orders.create", "A new order is created", "order.created"),
 		resource("orders.draft", "An existing order status is set to draft", "order.reverted_to_draft"),
 		resource("orders.pending", "An existing order status is set to pending", "order.submitted", "order.placement_failed"),
@@ -61,9 +84,9 @@ func CommerceLayer(aggregates map[string]*domain.Aggregate) *Profile {
 		resource("orders.start_fulfilling", "An existing order fulfillment status is set to in_progress", "order.fulfillment_started"),
 		resource("orders.fulfill", "An existing order fulfillment status is set to fulfilled", "order.fulfilled"),
 		resource("orders.cancel_fulfilling", "An existing order fulfillment status is set back to unfulfilled", "order.fulfillment_cancelled"),
-		gone("orders.destroy", "An existing order is deleted", "order.destroyed"),
+		destroyed("orders.destroy", "An existing order is deleted", "order.destroyed"),
 		resource("parcels.create", "A new parcel is created", "parcel.created"),
-		gone("parcels.destroy", "An existing parcel is deleted", "parcel.destroyed"),
+		destroyed("parcels.destroy", "An existing parcel is deleted", "parcel.destroyed"),
 		resource("shipments.create", "A new shipment is created", "shipment.created"),
 		resource("shipments.upcoming", "An existing shipment status is set to upcoming", "shipment.scheduled"),
 		resource("shipments.cancel", "An existing shipment status is set to cancelled", "shipment.cancelled"),
@@ -73,7 +96,7 @@ func CommerceLayer(aggregates map[string]*domain.Aggregate) *Profile {
 		resource("shipments.ready_to_ship", "An existing shipment status is set to ready_to_ship", "shipment.ready_to_ship"),
 		resource("shipments.ship", "An existing shipment status is set to shipped", "shipment.shipped"),
 		resource("shipments.deliver", "An existing shipment status is set to delivered", "shipment.delivered"),
-		gone("shipments.destroy", "An existing shipment is deleted", "shipment.destroyed"),
+		destroyed("shipments.destroy", "An existing shipment is deleted", "shipment.destroyed"),
 	}, aggregates)
 }
 
@@ -152,6 +175,49 @@ func clGone(c change[order.Order]) clGoneDocument {
 		return clGoneDocument{clIdentifier{"shipments", shipment}}
 	}
 	return clGoneDocument{clIdentifier{"orders", c.after.ID}}
+}
+
+// clGoneStream is what is left of a resource that is an aggregate by itself.
+func clGoneStream[S any](kind string) func(change[S]) clGoneDocument {
+	return func(c change[S]) clGoneDocument { return clGoneDocument{clIdentifier{kind, c.Stream.ID}} }
+}
+
+// clAlone is the document of a resource that is an aggregate by itself: it has nothing to include.
+func clAlone[S, A any](c change[S], kind, id string, attributes A) clDocument[A] {
+	return clDocument[A]{Data: clResource[A]{
+		ID: id, Type: kind, Links: clSelf{"/api/" + kind + "/" + id}, Attributes: attributes, Relationships: noRelationships(),
+		Meta: clMeta{Mode: "live", OrganizationID: c.Workspace},
+	}}
+}
+
+func clCustomerDocument(c change[customer.Customer]) clDocument[clCustomer] {
+	a := clCustomer{Email: orNull(c.after.Person.Email), Status: c.after.Status, clCommon: clCommonOf(c.after.CreatedAt, c.after.UpdatedAt, c.after.Metadata)}
+	a.Reference = orNull(c.after.Reference)
+	return clAlone(c, "customers", c.after.ID, a)
+}
+
+func clSubscriptionDocument(c change[customer.Subscription]) clDocument[clCustomerSubscription] {
+	a := clCustomerSubscription{CustomerEmail: orNull(c.after.Person.Email), clCommon: clCommonOf(c.after.CreatedAt, c.after.UpdatedAt, nil)}
+	a.Reference, a.ReferenceOrigin = orNull(c.after.Reference), orNull(c.after.ReferenceOrigin)
+	return clAlone(c, "customer_subscriptions", c.after.ID, a)
+}
+
+// clPasswordResetDocument has no token: the log does not know it, and should not.
+func clPasswordResetDocument(c change[customer.PasswordReset]) clDocument[clPasswordReset] {
+	return clAlone(c, "customer_password_resets", c.after.ID, clPasswordReset{
+		CustomerEmail: orNull(c.after.Person.Email), clCommon: clCommonOf(c.after.CreatedAt, c.after.UpdatedAt, nil),
+	})
+}
+
+func clImportDocument(c change[imports.Import]) clDocument[clImport] {
+	i := c.after
+	a := clImport{
+		ResourceType: i.ResourceType, Format: "json", Status: i.Status, StartedAt: millisOrNull(i.StartedAt), CompletedAt: millisOrNull(i.CompletedAt),
+		InterruptedAt: millisOrNull(i.InterruptedAt), Inputs: []struct{}{}, InputsSize: i.Inputs, ErrorsCount: i.Errors, ProcessedCount: i.Processed,
+		clCommon: clCommonOf(i.CreatedAt, i.UpdatedAt, nil),
+	}
+	a.Reference = orNull(i.Reference)
+	return clAlone(c, "imports", i.ID, a)
 }
 
 // clBuilder gathers a document: which resources are included, each once.
@@ -398,7 +464,14 @@ func clOrderOf(o order.Order) clOrder {
 	amount(o.Total, &a.TotalAmountWithTaxesCents, &a.TotalAmountWithTaxesFloat, &a.FormattedTotalAmountWithTaxes)
 	amount(0, &a.FeesAmountCents, &a.FeesAmountFloat, &a.FormattedFeesAmount)
 	amount(0, &a.DutyAmountCents, &a.DutyAmountFloat, &a.FormattedDutyAmount)
-	amount(o.Total, &a.PlaceTotalAmountCents, &a.PlaceTotalAmountFloat, &a.FormattedPlaceTotalAmount)
+	var placed int64
+	switch {
+	case o.Status == order.StatusEditing:
+		placed = o.TotalBeforeEditing
+	case !o.PlacedAt.IsZero():
+		placed = o.Total
+	}
+	amount(placed, &a.PlaceTotalAmountCents, &a.PlaceTotalAmountFloat, &a.FormattedPlaceTotalAmount)
 	return a
 }
 

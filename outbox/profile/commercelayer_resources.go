@@ -283,3 +283,35 @@ type clAuthorization struct {
 	FormattedVoidBalance    string  `json:"formatted_void_balance"`
 	clCommon
 }
+
+type clCustomerSubscription struct {
+	CustomerEmail *string `json:"customer_email"`
+	clCommon
+}
+
+type clPasswordReset struct {
+	CustomerEmail      *string `json:"customer_email"`
+	ResetPasswordToken *string `json:"reset_password_token"`
+	ResetPasswordAt    *string `json:"reset_password_at" schema:"date-time"`
+	clCommon
+}
+
+type clImport struct {
+	ResourceType     string     `json:"resource_type"`
+	Format           string     `json:"format"`
+	ParentResourceID *string    `json:"parent_resource_id"`
+	Status           string     `json:"status"`
+	StartedAt        *string    `json:"started_at" schema:"date-time"`
+	CompletedAt      *string    `json:"completed_at" schema:"date-time"`
+	InterruptedAt    *string    `json:"interrupted_at" schema:"date-time"`
+	Inputs           []struct{} `json:"inputs"`
+	InputsSize       int64      `json:"inputs_size"`
+	ErrorsCount      int64      `json:"errors_count"`
+	WarningsCount    int64      `json:"warnings_count"`
+	ProcessedCount   int64      `json:"processed_count"`
+	ErrorsLog        struct{}   `json:"errors_log"`
+	WarningsLog      struct{}   `json:"warnings_log"`
+	SkipErrors       bool       `json:"skip_errors"`
+	AttachmentURL    *string    `json:"attachment_url"`
+	clCommon
+}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/batch"
+	"github.com/waybill-dev/waybill/domain/gift"
 	"github.com/waybill-dev/waybill/domain/order"
 )
 
@@ -30,21 +32,23 @@ func Goody(aggregates map[string]*domain.Aggregate) *Profile {
 		Circuit:   Circuit{DisableAfter: 5 * 24 * time.Hour},
 	}
 	return p.follow([]rule{
-		tell("order.created", "When an order is created and is ready to be opened.", goodyOrderOf, goodyReadies, "order.created", "order.updated"),
+		tell("order.created", "When an order is created and is ready to be opened.", goodyOrderOf,
+			func(c change[order.Order]) bool { return !c.after.FirstItemAt.IsZero() }, "order.created", "order.first_item_added"),
+		tell("order.gift_opened", "When a gift is opened by the recipient.", goodyGiftOf, nil, "gift.opened"),
+		tell("order.gift_accepted", "When a gift has been accepted by the recipient.", goodyGiftOf, nil, "gift.accepted"),
+		tell("order.thank_you_note_added", "When a recipient adds a thank you note to an order after accepting it.", goodyGiftOf, nil,
+			"gift.thank_you_note_added"),
 		tell("order.shipped", "When an order starts shipping. If there are multiple shipments, this is for the first.", goodyOrderOf,
 			func(c change[order.Order]) bool { return c.before.ShippedAt.IsZero() }, "order.shipped"),
 		tell("order.delivered", "When an order is fully delivered. If there are multiple shipments, this is when all of them are.", goodyOrderOf,
 			func(c change[order.Order]) bool { return c.before.DeliveredAt.IsZero() }, "order.delivered"),
 		tell("order.canceled", "When an order has been canceled.", goodyOrderOf, nil, "order.cancelled"),
 		tell("order.refunded", "When an order has been refunded in full.", goodyOrderOf, nil, "order.refunded"),
+		tell("order_batch.created", "When an order batch is newly created. Its orders may still have to be created.", goodyBatchOf, nil,
+			"order_batch.created"),
+		tell("order_batch.completed", "When an order batch is fully processed and all orders have been created.", goodyBatchOf, nil,
+			"order_batch.completed"),
 	}, aggregates)
-}
-
-// goodyReadies tells whether there is something to open now, and someone to open it, for the first time. An order that has been
-// submitted was ready before.
-func goodyReadies(c change[order.Order]) bool {
-	ready := func(o order.Order) bool { return len(o.LineItems) > 0 && (o.Customer != nil || o.Email != "") }
-	return !ready(c.before) && ready(c.after) && c.before.SubmittedAt.IsZero()
 }
 
 type goodyOrderMessage struct {
@@ -69,7 +73,7 @@ type goodyOrder struct {
 	ExpiresAt          *string         `json:"expires_at" schema:"date-time"`
 	Cart               *goodyCart      `json:"cart"`
 	Shipments          []goodyShipment `json:"shipments"`
-	Amounts            goodyAmounts    `json:"amounts"`
+	Amounts            *goodyAmounts   `json:"amounts"`
 	Sender             goodySender     `json:"sender"`
 	WorkspaceID        string          `json:"workspace_id"`
 	WorkspaceName      string          `json:"workspace_name"`
@@ -135,14 +139,14 @@ func goodyOrderOf(c change[order.Order]) goodyOrderMessage {
 		RecipientFirstName: orNull(first), RecipientLastName: orNull(last), RecipientEmail: orNull(email(o)), Message: orNull(o.Note),
 		Cart:      &goodyCart{ID: o.ID, Items: make([]goodyItem, len(o.LineItems))},
 		Shipments: []goodyShipment{},
-		Amounts: goodyAmounts{
+		Amounts: &goodyAmounts{
 			Product: o.ItemTotal + o.PromotionTotal, Shipping: o.ShippingTotal, ProcessingFee: o.AdjustmentTotal - o.TaxTotal - o.PromotionTotal,
 			PreTaxTotal: o.Total - o.TaxTotal, Tax: &o.TaxTotal, Total: &o.Total,
 		},
 		WorkspaceID: c.Workspace, WorkspaceName: c.Workspace, ReferenceID: orNull(o.Number),
 	}}
 	if sender := o.Customer; sender != nil {
-		first, last := nameOf(order.Order{Customer: sender})
+		first, last := splitName(sender.Name)
 		m.Data.Sender = goodySender{FirstName: orNull(first), LastName: orNull(last), Email: orNull(sender.Email)}
 	}
 	for i, l := range o.LineItems {
@@ -152,6 +156,74 @@ func goodyOrderOf(c change[order.Order]) goodyOrderMessage {
 		if s.Status != order.ShipmentStatusCancelled {
 			m.Data.Shipments = append(m.Data.Shipments, goodyShipmentOf(s))
 		}
+	}
+	return m
+}
+
+// goodyGiftOf tells of a gift as its order, which is what Goody's gifts are. What only the order itself knows is null.
+func goodyGiftOf(c change[gift.Gift]) goodyOrderMessage {
+	g := c.after
+	m := goodyOrderMessage{EventType: c.name, ID: c.ID.String(), Data: goodyOrder{
+		ID: g.OrderID, Status: goodyGiftStatus(g), RecipientEmail: orNull(g.Recipient.Email), Message: orNull(g.Message),
+		ThankYouNote: orNull(g.ThankYouNote), Shipments: []goodyShipment{}, WorkspaceID: c.Workspace, WorkspaceName: c.Workspace,
+	}}
+	if !g.OpenedAt.IsZero() {
+		m.Data.ViewCountRecipient = 1 // at least
+	}
+	first, last := splitName(g.Recipient.Name)
+	m.Data.RecipientFirstName, m.Data.RecipientLastName = orNull(first), orNull(last)
+	first, last = splitName(g.Sender.Name)
+	m.Data.Sender = goodySender{FirstName: orNull(first), LastName: orNull(last), Email: orNull(g.Sender.Email)}
+	return m
+}
+
+func goodyGiftStatus(g gift.Gift) string {
+	switch g.Status {
+	case gift.StatusThanked:
+		return "accepted"
+	case gift.StatusCancelled:
+		return "canceled"
+	}
+	return g.Status
+}
+
+type goodyBatchMessage struct {
+	EventType string     `json:"event_type" schema:"event"`
+	ID        string     `json:"id"`
+	Data      goodyBatch `json:"data"`
+}
+
+type goodyBatch struct {
+	ID              string         `json:"id"`
+	SendStatus      string         `json:"send_status"`
+	FromName        *string        `json:"from_name"`
+	Message         *string        `json:"message"`
+	OrdersCount     int            `json:"orders_count"`
+	OrdersPreview   []goodyPreview `json:"orders_preview"`
+	ScheduledSendOn *string        `json:"scheduled_send_on" schema:"date-time"`
+	WorkspaceID     string         `json:"workspace_id"`
+	WorkspaceName   string         `json:"workspace_name"`
+	ReferenceID     *string        `json:"reference_id"`
+}
+
+// goodyPreview is what a batch knows of an order of its own.
+type goodyPreview struct {
+	ID           string `json:"id"`
+	Status       string `json:"status"`
+	OrderBatchID string `json:"order_batch_id"`
+}
+
+func goodyBatchOf(c change[batch.Batch]) goodyBatchMessage {
+	b := c.after
+	m := goodyBatchMessage{EventType: c.name, ID: c.ID.String(), Data: goodyBatch{
+		ID: b.ID, SendStatus: "pending", OrdersCount: len(b.OrderIDs), OrdersPreview: []goodyPreview{},
+		ScheduledSendOn: goodyTime(b.SendAt), WorkspaceID: c.Workspace, WorkspaceName: c.Workspace, ReferenceID: orNull(b.Name),
+	}}
+	if b.Status == batch.StatusCompleted {
+		m.Data.SendStatus = "complete"
+	}
+	for _, id := range b.OrderIDs[:min(len(b.OrderIDs), 10)] { // the first ten, as Goody has it
+		m.Data.OrdersPreview = append(m.Data.OrdersPreview, goodyPreview{ID: id, Status: "created", OrderBatchID: b.ID})
 	}
 	return m
 }

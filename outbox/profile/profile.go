@@ -1,6 +1,17 @@
 // Package profile describes how the log is told to the outside: under which names, in which shape, how signed, and how patiently.
 //
-// A [Profile] is data and a few pure functions. The relay knows profiles only through this type; each profile has a file of its own.
+// A [Profile] is data and a few pure functions. The relay knows profiles only through this type; [All] has every one.
+//
+//	profile.go        what a profile is
+//	schedule.go       when to try again, and what many failures lead to
+//	signing.go        secrets, and the signatures of the Standard Webhooks specification
+//	platform.go       profiles that are made of rules: which events of the log are which of a platform's
+//	native.go         Waybill's own profile
+//	chord.go, …       the platforms, one file each; values.go and money.go are what they share
+//	schema.go         the JSON Schema of a body, from the Go type that it is written from
+//	sample.go         samples of events, from the lives in lives.go
+//
+// docs/profiles.md has what each platform is sent, and which gaps of its documentation were filled how.
 package profile
 
 import (

@@ -11,7 +11,13 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/batch"
+	"github.com/waybill-dev/waybill/domain/customer"
+	"github.com/waybill-dev/waybill/domain/gift"
+	"github.com/waybill-dev/waybill/domain/imports"
 	"github.com/waybill-dev/waybill/domain/order"
+	"github.com/waybill-dev/waybill/domain/stock"
+	"github.com/waybill-dev/waybill/domain/subscription"
 )
 
 // live plays a life and returns what happened.
@@ -106,7 +112,7 @@ func TestLivesInEachPlatformsWords(t *testing.T) {
 					"shipment_updated shipment_updated shipment_updated shipment_updated shipment_shipped " +
 					"shipment_delivery_status_updated shipment_delivery_status_updated",
 				"goody":       "order.created order.shipped order.delivered",
-				"ordergroove": "order.create order.change_payment order.success",
+				"ordergroove": "order.create order.success",
 				"up42":        "order.status",
 			},
 		},
@@ -134,7 +140,17 @@ func TestLivesInEachPlatformsWords(t *testing.T) {
 			map[string]string{
 				"commercelayer": "orders.create orders.pending orders.authorize orders.place orders.void orders.cancel",
 				"chord":         "order_completed order_cancelled", "goody": "order.created order.canceled",
-				"ordergroove": "order.create order.change_payment order.success order.cancel", "up42": "order.status",
+				"ordergroove": "order.create order.success order.cancel", "up42": "order.status",
+			},
+		},
+		"waiting for its day": {
+			[]domain.Command{created, order.Schedule{OrderID: ord, PlaceAt: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)},
+				order.Schedule{OrderID: ord, PlaceAt: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)}, // the same once more
+				order.ChangePaymentSource{OrderID: ord, PaymentSource: "pm_1"}, order.Remind{OrderID: ord},
+				order.RecordError{OrderID: ord, Reason: "no answer"}, order.Expedite{OrderID: ord}, submit, order.Skip{OrderID: ord}},
+			map[string]string{
+				"ordergroove": "order.create order.change_next_order_date order.change_payment order.reminder order.generic_error order.send_now order.skip_order",
+				"goody":       "order.created order.canceled", "up42": "order.status", "chord": "",
 			},
 		},
 		"placing failed, first for now and then for good": {
@@ -151,7 +167,7 @@ func TestLivesInEachPlatformsWords(t *testing.T) {
 				"commercelayer": "orders.create orders.pending orders.authorize orders.place orders.approve orders.pay orders.start_fulfilling " +
 					"orders.refund orders.cancel_fulfilling orders.cancel",
 				"chord": "order_completed order_cancelled", "goody": "order.created order.refunded order.canceled",
-				"ordergroove": "order.create order.change_payment order.success", "up42": "order.status",
+				"ordergroove": "order.create order.success", "up42": "order.status",
 			},
 		},
 		"refunded after it was fulfilled": { // is not failed
@@ -184,9 +200,9 @@ func TestLivesInEachPlatformsWords(t *testing.T) {
 				LineItems: []order.LineItemInput{{ID: "1", Name: "Leaflet", SKU: "leaflet", Quantity: 1, DoNotShip: true}}}, submit, place, approve},
 			map[string]string{"commercelayer": "orders.create orders.pending orders.place orders.approve", "up42": ""},
 		},
-		"made empty and filled later": {
+		"made empty, filled, emptied, and filled again": {
 			[]domain.Command{order.Create{OrderID: ord, Currency: "USD"}, order.Update{OrderID: ord, LineItems: []order.LineItemInput{mug}},
-				order.Update{OrderID: ord, Customer: &order.Customer{ID: "c"}}},
+				order.Update{OrderID: ord, LineItems: []order.LineItemInput{}}, order.Update{OrderID: ord, LineItems: []order.LineItemInput{mug}}},
 			map[string]string{"commercelayer": "orders.create", "goody": "order.created", "ordergroove": "order.create"},
 		},
 	} {
@@ -194,6 +210,60 @@ func TestLivesInEachPlatformsWords(t *testing.T) {
 		for profile, want := range c.want {
 			if got := names(told(t, All(everything)[profile], happened)); got != want {
 				t.Errorf("%s, to %s:\ngot  %s\nwant %s", name, profile, got, want)
+			}
+		}
+	}
+}
+
+// What there is besides orders, in the words of those who know it.
+func TestOtherLivesInEachPlatformsWords(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		life    []domain.Command
+		profile string
+		want    string
+	}{
+		{[]domain.Command{ // a status that is there from the beginning, or was there already, is not told
+			stock.Create{StockItemID: "s", SKU: "a", Location: "l"}, stock.Receive{StockItemID: "s", Quantity: 5}, stock.Receive{StockItemID: "s", Quantity: 5},
+			stock.Reserve{StockItemID: "s", Quantity: 4}, stock.Reserve{StockItemID: "s", Quantity: 6}, stock.Issue{StockItemID: "s", Quantity: 6},
+			stock.Release{StockItemID: "s", Quantity: 1},
+		}, "chord", "stock_item_back_in_stock stock_item_out_of_stock stock_item_back_in_stock"},
+		{[]domain.Command{
+			batch.Create{BatchID: "b", Expected: 2}, batch.AddOrder{BatchID: "b", OrderID: "1"}, batch.AddOrder{BatchID: "b", OrderID: "1"},
+			batch.AddOrder{BatchID: "b", OrderID: "2"},
+		}, "goody", "order_batch.created order_batch.completed"},
+		{[]domain.Command{
+			gift.Create{GiftID: "g", OrderID: "o"}, gift.Notify{GiftID: "g"}, gift.Open{GiftID: "g"}, gift.Accept{GiftID: "g"},
+			gift.AddThankYouNote{GiftID: "g", Note: "n"},
+		}, "goody", "order.gift_opened order.gift_accepted order.thank_you_note_added"},
+		{[]domain.Command{
+			customer.Create{CustomerID: "c", Person: customer.Person{Email: "customer@example.com"}}, customer.RecordOrder{CustomerID: "c", OrderID: "1"},
+			customer.RecordOrder{CustomerID: "c", OrderID: "1"}, customer.RecordOrder{CustomerID: "c", OrderID: "2"},
+			customer.RecordOrder{CustomerID: "c", OrderID: "3"}, customer.Destroy{CustomerID: "c"},
+		}, "commercelayer", "customers.create customers.acquired customers.repeat customers.destroy"},
+		{[]domain.Command{
+			imports.Create{ImportID: "i", ResourceType: "skus", Inputs: 1}, imports.Start{ImportID: "i"}, imports.RecordProgress{ImportID: "i", Processed: 1},
+			imports.Complete{ImportID: "i"}, imports.Destroy{ImportID: "i"},
+		}, "commercelayer", "imports.create imports.start imports.complete imports.destroy"},
+		{[]domain.Command{
+			subscription.Create{SubscriberID: "c", SubscriptionID: "s", Product: "p", Quantity: 1, Every: 1, Period: "days"},
+			subscription.ChangeQuantity{SubscriberID: "c", SubscriptionID: "s", Quantity: 1},
+			subscription.ChangeQuantity{SubscriberID: "c", SubscriptionID: "s", Quantity: 2},
+			subscription.Cancel{SubscriberID: "c", SubscriptionID: "s"}, subscription.Reactivate{SubscriberID: "c", SubscriptionID: "s"},
+		}, "ordergroove", "subscriber.create subscription.create subscription.change_quantity subscription.cancel subscriber.cancel subscription.reactivate"},
+		{[]domain.Command{
+			subscription.CreateItem{ItemID: "i", OrderID: "o", Product: "p", Quantity: 1, Currency: "USD"}, subscription.MoveItem{ItemID: "i", OrderID: "q"},
+			subscription.PostponeItem{ItemID: "i", OrderID: "r"}, subscription.PlaceItem{ItemID: "i"},
+		}, "ordergroove", "item.create item.out_of_stock item.successfully_placed"},
+	} {
+		happened := live(t, c.life...)
+		for name, p := range All(everything) {
+			want := ""
+			if name == c.profile {
+				want = c.want
+			}
+			if got := names(told(t, p, happened)); name != "native" && got != want {
+				t.Errorf("%s, to %s:\ngot  %s\nwant %s", c.life[0].CommandName(), name, got, want)
 			}
 		}
 	}
@@ -300,7 +370,7 @@ func TestPolicies(t *testing.T) {
 		"commercelayer": {any2xx, 5 * time.Second, 10, Circuit{NoticeAt: 5, OpenAt: 30}, false, false, 0, [2]time.Duration{10 * time.Second, 4 * time.Hour}},
 		"chord":         {[]int{200, 201, 202, 204}, 15 * time.Second, 5, Circuit{}, false, true, 1, [2]time.Duration{time.Minute, 6 * time.Hour}},
 		"goody":         {any2xx, 15 * time.Second, 7, Circuit{DisableAfter: 120 * time.Hour}, true, false, 0, [2]time.Duration{5 * time.Second, 10 * time.Hour}},
-		"ordergroove":   {any2xx, 5 * time.Second, 864, Circuit{}, true, false, 0, [2]time.Duration{}},
+		"ordergroove":   {any2xx, 5 * time.Second, 864, Circuit{}, true, false, 1, [2]time.Duration{}},
 		"up42":          {any2xx, 15 * time.Second, 5, Circuit{}, false, true, 0, [2]time.Duration{time.Minute, 5 * time.Hour}},
 	} {
 		p := all[name]

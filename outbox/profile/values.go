@@ -47,16 +47,20 @@ func email(o order.Order) string {
 	return o.Email
 }
 
-// nameOf is the first and last name of who gets the order. Of a customer there is one name only, the last word of which is taken for
-// the family's.
+// nameOf is the first and last name of who gets the order.
 func nameOf(o order.Order) (first, last string) {
-	if a := o.ShippingAddress; a != nil && a.FirstName+a.LastName != "" {
+	switch a := o.ShippingAddress; {
+	case a != nil && a.FirstName+a.LastName != "":
 		return a.FirstName, a.LastName
+	case o.Customer != nil:
+		return splitName(o.Customer.Name)
 	}
-	if o.Customer == nil {
-		return "", ""
-	}
-	words := strings.Fields(o.Customer.Name)
+	return "", ""
+}
+
+// splitName takes the last word of a name for the family's, and one that is alone for the first name.
+func splitName(name string) (first, last string) {
+	words := strings.Fields(name)
 	if len(words) < 2 {
 		return strings.Join(words, ""), ""
 	}
