@@ -36,6 +36,15 @@ func TestGeneratedClient(t *testing.T) {
 	if got, err := c.GetWebhookWithResponse(ctx, "acme", id); err != nil || got.JSON200 == nil || got.JSON200.Data.Name != "shop" {
 		t.Errorf("get: %v, %s", err, got.Body)
 	}
+	if got, err := c.UpdateWebhookWithResponse(ctx, "acme", id, client.WebhookUpdate{Url: new(receiver(t).URL + "/takes")}); err != nil || got.JSON200 == nil {
+		t.Errorf("update: %v, %s", err, got.Body)
+	}
+	if got, err := c.TestWebhookWithResponse(ctx, "acme", id, client.WebhookTest{}); err != nil || got.JSON200 == nil || got.JSON200.Data.TestsSucceeded != 1 {
+		t.Errorf("test: %v, %s", err, got.Body)
+	}
+	if got, err := c.ListDeliveriesWithResponse(ctx, "acme", id, &client.ListDeliveriesParams{}); err != nil || got.JSON200 == nil || len(got.JSON200.Data) != 1 {
+		t.Errorf("deliveries: %v, %s", err, got.Body)
+	}
 	if got, err := c.ListWebhooksWithResponse(ctx, "acme", &client.ListWebhooksParams{}); err != nil || got.JSON200 == nil ||
 		len(got.JSON200.Data) != 1 || got.JSON200.NextCursor != nil {
 		t.Errorf("list: %v, %s", err, got.Body)

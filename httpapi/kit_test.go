@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -38,6 +39,10 @@ type kit struct {
 	server *httptest.Server
 	log    *logBuffer
 	token  string // of workspace acme, to write
+
+	handler http.Handler
+	logger  *slog.Logger
+	waited  time.Duration
 }
 
 // newKit starts a server; change may alter its configuration first.
@@ -58,12 +63,12 @@ func newKit(t testing.TB, change ...func(*waybill.Config, *httpapi.Config)) *kit
 		t.Fatal(err)
 	}
 	config.Engine = k.engine
-	handler, err := httpapi.New(config)
-	if err != nil {
+	if k.handler, err = httpapi.New(config); err != nil {
 		t.Fatal(err)
 	}
+	k.logger = logger
 	k.server = httptest.NewUnstartedServer(nil)
-	k.server.Config = httpapi.Server(handler, logger)
+	k.server.Config = httpapi.Server(k.handler, logger)
 	k.server.Start()
 	t.Cleanup(k.server.Close)
 	k.token = k.newToken("acme", token.Write)
@@ -231,6 +236,16 @@ func (k *kit) settle() {
 		const look = `SELECT coalesce(max(transaction_id), 0) < log_horizon() FROM events, pg_sleep(0.01)`
 		if err := k.db.QueryRowContext(k.t.Context(), look).Scan(&settled); err != nil {
 			k.t.Fatal(err)
+		}
+	}
+}
+
+// eventually asks until something is as it should be, up to a minute.
+func (k *kit) eventually(what string, reached func() bool) {
+	k.t.Helper()
+	for ticks := time.Tick(10 * time.Millisecond); !reached(); <-ticks {
+		if k.waited += 10 * time.Millisecond; k.waited > time.Minute {
+			k.t.Fatalf("%s: it does not come to that\n%s", what, k.log)
 		}
 	}
 }
