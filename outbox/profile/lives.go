@@ -12,11 +12,25 @@ import (
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/domain/stock"
 	"github.com/waybill-dev/waybill/domain/subscription"
+	"github.com/waybill-dev/waybill/domain/webhook"
 )
 
 // lives are the sample lives, each of one stream. Together they have every event, and the first occurrence of each is the one shown.
 func lives() [][]domain.Command {
-	return slices.Concat(orderLives(), otherLives())
+	return slices.Concat(orderLives(), otherLives(), webhookLives())
+}
+
+func webhookLives() [][]domain.Command {
+	since := time.Date(2026, 1, 2, 9, 0, 0, 0, time.UTC)
+	report := func(kind string, failures int, minutes time.Duration) webhook.Report {
+		return webhook.Report{WebhookID: "wh_sample", Kind: kind, Name: "shop", URL: "https://shop.example/hooks", Profile: "commercelayer",
+			ConsecutiveFailures: failures, FailingSince: &since, OccurredAt: since.Add(minutes * time.Minute)}
+	}
+	gone := report("disabled", 1, 90)
+	gone.Reason = "the receiver answered 410 Gone"
+	return [][]domain.Command{{
+		report("failing", 5, 10), report("recovered", 7, 20), report("failing", 5, 50), report("circuit_opened", 30, 70), report("reset", 30, 80), gone,
+	}}
 }
 
 func orderLives() [][]domain.Command {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/internal/pgtest"
 	"github.com/waybill-dev/waybill/outbox/profile"
 )
@@ -311,4 +312,211 @@ func TestPurgeIsBounded(t *testing.T) {
 	if more, err := Purge(ctx, db.DB, "deliveries", 10); err != nil || more {
 		t.Errorf("afterwards: more %v, %v", more, err)
 	}
+}
+
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	w, _, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com", RateLimit: 5, Retries: []Duration{}})
+	check(t, err)
+	_, _, err = s.Create(ctx, "acme", New{Name: "two", URL: "https://example.com"})
+	check(t, err)
+	revision := func() (n int) {
+		t.Helper()
+		check(t, db.QueryRow(`SELECT revision FROM webhooks WHERE id = $1`, w.ID).Scan(&n))
+		return n
+	}
+	ptr := func(s string) *string { return &s }
+	no, ten := false, 10
+	events, retries := []string{"order.placed", "order.placed"}, []Duration{Duration(time.Second), Duration(time.Minute)}
+	for i, c := range []struct {
+		update Update
+		change func(*Webhook)
+		fields string
+	}{
+		{update: Update{}},
+		{update: Update{Name: ptr("three"), URL: ptr("https://example.com/other")}, change: func(w *Webhook) { w.Name, w.URL = "three", "https://example.com/other" }},
+		{update: Update{Events: &events, Filter: ptr("body.n > 1")}, change: func(w *Webhook) { w.Events, w.Filter = []string{"order.placed"}, "body.n > 1" }},
+		{update: Update{RateLimit: &ten, Active: &no, Ordered: &no}, change: func(w *Webhook) { w.RateLimit, w.Active, w.Ordered = 10, false, false }},
+		{update: Update{Retries: &retries}, change: func(w *Webhook) { w.Retries = retries }},
+		{update: Update{Retries: new([]Duration)}, change: func(w *Webhook) { w.Retries = nil }},
+		{update: Update{Name: ptr(" "), URL: ptr("nowhere"), Filter: ptr("1 +"), RateLimit: func() *int { n := -1; return &n }()}, fields: "name url rateLimit filter"},
+		{update: Update{Events: &[]string{"order.eaten"}, Include: &[]string{"customer"}}, fields: "include events"},
+		{update: Update{Retries: &[]Duration{-1, Duration(1000 * time.Hour)}}, fields: "retries[0] retries[1]"},
+	} {
+		before := revision()
+		got, err := s.Update(ctx, "acme", w.ID, c.update)
+		if invalid := new(InvalidError); errors.As(err, &invalid) {
+			var fields []string
+			for _, f := range invalid.Fields {
+				fields = append(fields, f.Field)
+			}
+			if strings.Join(fields, " ") != c.fields || revision() != before {
+				t.Errorf("update %d: wrong fields %v, want %s", i, fields, c.fields)
+			}
+			continue
+		}
+		check(t, err)
+		if c.change != nil {
+			c.change(&w)
+		}
+		if got.UpdatedAt.Before(w.UpdatedAt) {
+			t.Errorf("update %d: updated at %s", i, got.UpdatedAt)
+		}
+		w.UpdatedAt = got.UpdatedAt
+		stored, err := s.Get(ctx, "acme", w.ID)
+		check(t, err)
+		if fmt.Sprint(got) != fmt.Sprint(w) || fmt.Sprint(stored) != fmt.Sprint(w) || (stored.Retries == nil) != (w.Retries == nil) {
+			t.Errorf("update %d:\ngot    %+v\nstored %+v\nwant   %+v", i, got, stored, w)
+		}
+		if revision() != before+1 {
+			t.Errorf("update %d: relays would not notice", i)
+		}
+	}
+	if _, err := s.Update(ctx, "acme", w.ID, Update{Name: ptr("two")}); !errors.As(err, new(*NameTakenError)) {
+		t.Errorf("a name that is taken: %v", err)
+	}
+	missing := new(domain.NotFoundError)
+	for what, err := range map[string]error{
+		"update": func() error { _, err := s.Update(ctx, "other", w.ID, Update{}); return err }(),
+		"rotate": func() error { _, _, err := s.RotateSecret(ctx, "other", w.ID, ""); return err }(),
+		"reset":  func() error { _, err := s.Reset(ctx, "other", w.ID); return err }(),
+	} {
+		if !errors.As(err, &missing) {
+			t.Errorf("%s in another workspace: %v", what, err)
+		}
+	}
+	if _, _, err := s.RotateSecret(ctx, "acme", w.ID, "whsec_short"); !errors.As(err, new(*InvalidError)) {
+		t.Errorf("a rotation to a bad secret: %v", err)
+	}
+	var sealed, sealedBefore []byte
+	_, until, err := s.RotateSecret(ctx, "acme", w.ID, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	check(t, err)
+	check(t, db.QueryRow(`SELECT secret, secret_before FROM webhooks WHERE id = $1`, w.ID).Scan(&sealed, &sealedBefore))
+	opened, err := s.config.Sealer.Open("acme", w.ID, sealed)
+	if err != nil || opened != "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" || len(sealedBefore) == 0 || bytes.Contains(sealed, []byte("MfKQ9r8GKYqr")) {
+		t.Errorf("after the rotation: %v, %v", err, sealedBefore)
+	}
+	if left := time.Until(until); left < 23*time.Hour || left > 24*time.Hour {
+		t.Errorf("the old secret signs until %s", until)
+	}
+	check(t, s.Delete(ctx, "acme", w.ID))
+	check(t, db.QueryRow(`SELECT secret, coalesce(secret_before, '') FROM webhooks WHERE id = $1`, w.ID).Scan(&sealed, &sealedBefore))
+	if len(sealed)+len(sealedBefore) != 0 {
+		t.Error("a secret outlives its webhook")
+	}
+}
+
+func TestUpdateInATransaction(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	w, _, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com"})
+	check(t, err)
+	name := "two"
+	tx, err := db.Begin()
+	check(t, err)
+	_, err = s.UpdateTx(ctx, tx, "acme", w.ID, Update{Name: &name})
+	check(t, err)
+	_, _, err = s.RotateSecretTx(ctx, tx, "acme", w.ID, "")
+	check(t, err)
+	// Whoever records attempts refers to the row, and must not wait.
+	_, err = db.Exec(`SET lock_timeout = '1 s'; INSERT INTO circuits VALUES (1, 'failing', 1, now())`)
+	check(t, err)
+	check(t, tx.Rollback())
+	if got, err := s.Get(ctx, "acme", w.ID); err != nil || got.Name != "one" || got.Health.State != Failing {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A secret that a profile can do without is made up only where one is asked for.
+func TestOptionalSecret(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	s.config.Profiles = profile.All(map[string]*domain.Aggregate{order.Name: order.Aggregate()})
+	ctx := context.Background()
+	w, secret, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com", Profile: "up42", Events: []string{"order.status"}})
+	check(t, err)
+	stored := func() (n, before int) {
+		t.Helper()
+		check(t, db.QueryRow(`SELECT length(secret), coalesce(length(secret_before), 0) FROM webhooks`).Scan(&n, &before))
+		return n, before
+	}
+	if n, _ := stored(); secret != "" || n != 0 {
+		t.Errorf("a secret of %d bytes was made", n)
+	}
+	secret, _, err = s.RotateSecret(ctx, "acme", w.ID, "")
+	check(t, err)
+	if n, before := stored(); secret == "" || n == 0 || before != 0 {
+		t.Errorf("after a rotation from none: %d bytes, %d before", n, before)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	const body = `{"data":{"order":{"total":1234,"currency":"USD","rate":0.5,"tags":["vip","new"],"note":null},"big":12345678901234567890}}`
+	for expression, want := range map[string]string{
+		`body.data.order.total > 1000`:                               "true",
+		`body.data.order.total + 1 == 1235`:                          "true",
+		`body.data.order.total > 1000.5 && body.data.order.rate < 1`: "true",
+		`body.data.order.currency in ["EUR", "USD"]`:                 "true",
+		`"vip" in body.data.order.tags`:                              "true",
+		`body.data.order.tags.exists(t, t.startsWith("n"))`:          "true",
+		`event == "order.placed" || event.endsWith(".paid")`:         "true",
+		`has(body.data.order.absent) && body.data.order.absent > 1`:  "false",
+		`body.data.order.note == null`:                               "true",
+		`body.data.big > 1`:                                          "true",
+		`body.data.order.currency.matches("^U")`:                     "true",
+		`body.data.order.absent > 1`:                                 "error",
+		`body.data.order.currency > 1`:                               "error",
+		`body.data.order`:                                            "error",
+		`body.`:                                                      "invalid",
+		`nothing == 1`:                                               "invalid",
+		`"text"`:                                                     "invalid",
+		`event + 1 == "a"`:                                           "invalid",
+		`now() > 1`:                                                  "invalid",
+		`[1,2].all(a, [1,2].all(b, body.x.all(c, body.y.all(d, body.z.all(e, a+b+c+d+e > 1)))))`: "invalid",
+		strings.Repeat("!", 100) + "true":         "true",
+		`true` + strings.Repeat(" || true", 1000): "invalid",
+	} {
+		f, err := CompileFilter(expression)
+		got := "invalid"
+		if err == nil {
+			matches, err := f.Matches("order.placed", []byte(body))
+			if got = fmt.Sprint(matches); err != nil {
+				got = "error"
+			}
+		}
+		if got != want {
+			t.Errorf("%.100s: %s (%v), want %s", expression, got, err, want)
+		}
+		if err != nil && (strings.ContainsAny(err.Error(), "\n") || len(err.Error()) > 1000) {
+			t.Errorf("%.100s: no line for people: %v", expression, err)
+		}
+	}
+	f, err := CompileFilter(`body.list.exists(a, body.list.exists(b, a + b == -1))`)
+	check(t, err)
+	list := strings.Repeat("1,", 20_000) + "1"
+	began := time.Now()
+	if _, err := f.Matches("", []byte(`{"list":[`+list+`]}`)); err == nil || time.Since(began) > 10*time.Second {
+		t.Errorf("a costly body took %s, %v", time.Since(began), err)
+	}
+}
+
+func FuzzFilter(f *testing.F) {
+	for _, expression := range []string{`body.a > 1`, `"x" in body.tags`, `body.list.all(x, x > 1)`, `event.matches("a*")`} {
+		f.Add(expression, `{"a":2,"tags":["x"],"list":[1,2]}`)
+	}
+	f.Fuzz(func(t *testing.T, expression, body string) {
+		filter, err := CompileFilter(expression)
+		if err != nil {
+			return
+		}
+		first, err := filter.Matches("order.placed", []byte(body))
+		again, errAgain := filter.Matches("order.placed", []byte(body))
+		if first != again || (err == nil) != (errAgain == nil) {
+			t.Errorf("%s gives %v and %v", expression, first, again)
+		}
+	})
 }
