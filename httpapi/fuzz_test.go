@@ -21,7 +21,7 @@ func FuzzRequests(f *testing.F) {
 		header: map[string]string{"Authorization": "Bearer " + other}})
 	for _, seed := range []struct{ method, path, query, contentType, key, body string }{
 		{"POST", "/v1/workspaces/acme/webhooks", "", "application/json", "", `{"name":"n","url":"https://shop.example.com/","events":["order.placed"]}`},
-		{"POST", "/v1/workspaces/acme/webhooks", "", "application/json", "key-1", `{"name":"m","url":"https://shop.example.com/","active":false}`},
+		{"POST", "/v1/workspaces/acme/webhooks", "", "application/json", "key-1", `{"name":"m","url":"https://shop.example.com/","active":false,"retries":["5s"],"filter":"event == 'order.placed'","rateLimit":3}`},
 		{"POST", "/v1/workspaces/acme/webhooks", "", "application/json;charset=utf-8", "é", `{"name":"\u0000","url":7,"events":null,"x":{"y":[1e400]}}`},
 		{"POST", "/api/webhook/endpoints", "", "", "", `{"endpoint":{"target_url":"https://example.com/","events":["order_completed"]}}`},
 		{"GET", "/v1/workspaces/acme/webhooks", "limit=1&cursor=AAAA", "", "", ""},
@@ -32,6 +32,9 @@ func FuzzRequests(f *testing.F) {
 		{"GET", "/v1/workspaces/acme/orders/ord_1/events", "limit=200&limit=1&cursor=%ff", "", "", ""},
 		{"GET", "/v1/webhooks/events", "profile=native%00", "", "", ""},
 		{"PATCH", "/v1/workspaces/acme/webhooks/wh_1", "", "application/json", "", `{"name":null}`},
+		{"POST", "/v1/workspaces/acme/webhooks/wh_1/replays", "", "application/json", "", `{"since":"2026-07-01T15:04:05Z","until":null,"events":["order.placed"]}`},
+		{"POST", "/v1/workspaces/acme/webhooks/wh_1/secret-rotations", "", "application/json", "", `{"secret":"x"}`},
+		{"GET", "/v1/workspaces/acme/webhooks/wh_1/deliveries", "status=delivered&event=order.placed&since=2026-07-01T15:04:05Z", "", "", ""},
 		{"DELETE", "/v1/workspaces/acme/webhooks/\x00", "", "", "", ""},
 		{"BREW", "//../healthz", "", "", "", ""},
 	} {
