@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-dev/waybill"
+	operational "github.com/waybill-dev/waybill/domain/webhook"
 	"github.com/waybill-dev/waybill/outbox/profile"
 	"github.com/waybill-dev/waybill/outbox/webhook"
 )
@@ -24,7 +25,7 @@ func (p *program) eventTypesCommand() *cobra.Command {
 				return usagef(orElse(suggest(of, profileNames()), "the profiles are "+strings.Join(profileNames(), ", ")), "--profile: there is no profile %.40q", of)
 			}
 			if p.json() {
-				return p.printJSON(events)
+				return p.printJSON(withVersions(of, events))
 			}
 			p.printEventTypes(events)
 			return nil
@@ -32,6 +33,28 @@ func (p *program) eventTypesCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&of, "profile", webhook.DefaultProfile, "in whose words: "+oneOf(profileNames()))
 	return c
+}
+
+// eventType is a profile's event. An event of the log has a schema version too, that of the data in it.
+type eventType struct {
+	profile.Event
+	SchemaVersion int `json:"schemaVersion,omitempty"`
+}
+
+func withVersions(profileName string, events []profile.Event) []eventType {
+	versions := map[string]int{}
+	if profileName == webhook.DefaultProfile {
+		for _, a := range append(waybill.Aggregates(), operational.Aggregate()) {
+			for _, t := range a.Codec.Types() {
+				versions[t.Name] = t.SchemaVersion()
+			}
+		}
+	}
+	types := make([]eventType, len(events))
+	for i, e := range events {
+		types[i] = eventType{e, versions[e.Name]}
+	}
+	return types
 }
 
 // profileEvents lists what webhooks of a profile can subscribe to. That needs no database.

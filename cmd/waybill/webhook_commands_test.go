@@ -34,6 +34,7 @@ func TestGoldenWebhookCommands(t *testing.T) {
 		r := c.run(t, args...)
 		for _, s := range []struct{ pattern, with string }{
 			{` +[0-9]+ ms`, "  <ms> ms"},
+			{`outcome +took`, "outcome  took"},
 			{`"latencyMs": [0-9]+`, `"latencyMs": <ms>`},
 		} {
 			r.stdout = regexp.MustCompile(s.pattern).ReplaceAllString(r.stdout, s.with)
