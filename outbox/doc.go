@@ -18,23 +18,61 @@
 //
 // # States of a delivery
 //
-//	         ┌───────────── 2xx ─────────────▶ delivered (row deleted)
-//	ready ───┤
-//	  │      └── failure ──▶ retry ── 2xx ───▶ delivered (row deleted)
-//	  │                      ▲ │ │
-//	  │                      └─┘ └─ last failure, or 410 ─▶ given up (row deleted)
-//	  │                  failure   │
+//	         ┌───────────── 2xx ─────────────▶ delivered (row deleted) ──┐
+//	ready ───┤                                                           │ resend, replay
+//	  │      └── failure ──▶ retry ── 2xx ───▶ delivered (row deleted)   ▼
+//	  │                      ▲ │ │                                  retry, due at once,
+//	  │                      └─┘ └─ last failure, or 410            in an order of its own
+//	  │                  failure   │         └▶ given up (row deleted) ──▲
 //	  │                            ▼ either end takes up the next of the stream
 //	  └── behind a retry ──▶ blocked ──▶ retry, due at once
 //
 // A delivery is a row from the fan-out until it ends. Every attempt is a row of attempts for ever, and the last of them tells the end.
-// All changes on one line are one statement: an attempt is never recorded without what follows from it, nor the other way round.
+// All changes on one line are one statement: an attempt is never recorded without what follows from it, nor the other way round. What the
+// profile has nothing to say about, or the webhook's filter refuses, ends without an attempt.
 //
 // Only a webhook that wants order has blocked deliveries. Its rows are sent in the order of the log, one at a time for each stream and
 // many streams at once. When one fails, those behind it in memory are put back as blocked, and those read later are found to be behind
 // it and marked. The first of them becomes a retry when the failed one ends, so a stream that is held back always has exactly one retry,
 // which is its oldest open delivery. If a process dies between two of these steps, the next owner finds what is behind a retry by
 // itself: "blocked" saves looking again, and decides nothing.
+//
+// What is sent again (Resend, StartReplay) comes from outside, by any process and at any time, as a retry that is due and marked as resent.
+// Of a stream there may be several; the owner finds that out when it reads them, takes the oldest, and blocks the rest until it ends. That
+// is the same rule once more, for these rows alone: they wait for each other, and neither for what is told for the first time nor it for
+// them. The attempts go on counting where they ended, and the schedule begins anew. A replay is a row that says how far it has come; each
+// step of it moves that mark in the transaction that makes the rows.
+//
+// # States of a webhook
+//
+//	            ┌──────── success, or reset ────────┐
+//	            ▼                                   │
+//	healthy (no row) ─ failure ─▶ failing ──────────┤
+//	            ▲                 │  │ ▲            │
+//	            │                 │  └─┘ failure    │
+//	            │      too many   │                 │
+//	            │  in a row       ├─▶ open ──── reset
+//	            │                 │
+//	            └── reset, enabled └─▶ disabled: 410, or no success for too long
+//
+// The table circuits has a row for each webhook whose last attempt failed. It changes in the statement that records attempts, under the
+// lease and by the attempts that this very statement logged, so that no crash, takeover or repetition makes it count wrong. Failures count
+// in the order in which they are recorded, over all events, retries included; a success begins anew. What was cut off by ourselves, or could
+// not be rendered, says nothing about a receiver and does not count; nor does a test.
+//
+// A webhook that is open or disabled has no owner, so its deliveries wait as they are, and go out in order once it is reset. While it is
+// open, the fan-out goes on; while it is disabled, it is as good as inactive. Where a profile opens the circuit after so many failures, no
+// more attempts are under way than may still fail: there have been exactly so many when it opens.
+//
+// # How owners are told
+//
+// The same statement writes a notice where the owner should know. [Relay] moves notices into the log, each in one transaction that appends
+// an event to the stream webhook/<id> and removes the notice: after a crash both have happened or neither. (The statement does not append by
+// itself because events are chained, and because whoever appends must not make the record of attempts wait.) From there they are events like
+// any other, webhook.failing for one, that other webhooks can subscribe to.
+//
+// That cannot go round in circles. A webhook is never told of its own trouble. Such events have to be asked for by name; "all" leaves them
+// out. And what becomes of them counts for nobody's circuit, save that 410 disables: telling of trouble makes no trouble to tell of.
 //
 // # Why nothing is lost
 //

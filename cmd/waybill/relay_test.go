@@ -88,7 +88,7 @@ func TestGoldenDeliveries(t *testing.T) {
 	live(t, db)
 
 	relay := c.start(t, "relay")
-	for range 2 + 1 + 1 { // what comes behind the failed one of an order waits for it, and a receiver that is gone gets nothing more
+	for range 2 + 1 + 1 { // what comes behind the failed one of an order waits for it, and 410 stops the webhook
 		select {
 		case <-answered:
 		case <-time.After(time.Minute):
@@ -96,8 +96,9 @@ func TestGoldenDeliveries(t *testing.T) {
 		}
 	}
 	status := relay.stop()
-	if said := relay.stderr.String(); status != exitOK || strings.Count(said, "\n") != strings.Count(said, "level=WARN") || !strings.Contains(said, "a delivery was given up") {
-		t.Errorf("relay: exit status %d, stderr %q; want it to name what it gave up", status, said)
+	if said := relay.stderr.String(); status != exitOK || strings.Count(said, "\n") != 2 || !strings.Contains(said, "a delivery was given up") ||
+		!strings.Contains(said, "failures have stopped a webhook") {
+		t.Errorf("relay: exit status %d, stderr %q; want it to name what it gave up and what was stopped", status, said)
 	}
 
 	id := func(webhook, event string) (id string) {

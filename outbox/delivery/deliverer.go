@@ -8,7 +8,7 @@
 //	read.go      from the tables into memory, with the event and the state around it (states.go)
 //	settings.go  where and how a webhook is delivered to
 //	bucket.go    how often, at most
-//	send.go      one attempt (target.go: to whom we may connect)
+//	send.go      one attempt (transport.go: over the wire; target.go: to whom we may connect)
 //	record.go    what came of it, many at a time
 //	show.go      looking at deliveries from outside
 //	resend.go    sending them again
@@ -198,7 +198,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	d.keeper.run(ctx) // returns when every queue is done with
 	stop()
 	helpers.Wait()
-	if t, ok := d.config.Transport.(*http.Transport); ok {
+	if t, ok := d.config.Transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 	return nil

@@ -106,13 +106,17 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 // plan runs a statement as the database would plan it for any arguments, and returns the plan and how many pages it took.
-func plan(t *testing.T, db *pgtest.Database, generic bool, query string, args ...any) (text string, pages int) {
+func plan(t *testing.T, db *pgtest.Database, generic, along bool, query string, args ...any) (text string, pages int) {
 	t.Helper()
 	tx, err := db.Begin()
 	check(t, err)
 	defer tx.Rollback() // EXPLAIN ANALYZE does what it explains
 	mode := map[bool]string{true: "force_generic_plan", false: "force_custom_plan"}[generic]
-	_, err = tx.Exec(`SET LOCAL plan_cache_mode = ` + mode)
+	settings := `SET LOCAL plan_cache_mode = ` + mode
+	if along {
+		settings += ";" + alongIndexes
+	}
+	_, err = tx.Exec(settings)
 	check(t, err)
 	check(t, tx.QueryRow(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+query, args...).Scan(&text))
 	var parsed []struct {
@@ -161,28 +165,45 @@ func TestPlans(t *testing.T) {
 			webhooks, transactionIDs, positions, ones, ones, ones, words(kind), ones, words("status"), words("x"), words("{}"), words("x"), ones,
 			words(verdict), pq.Int64Array{}, pq.Int64Array{}, pq.Int64Array{}, 0, failing}
 	}
+	const last = int64(1<<63 - 1)
+	// Some have ended.
+	_, err = db.Exec(`INSERT INTO attempts (webhook, transaction_id, position, number, started_at, duration_ms, outcome)
+		SELECT 1, transaction_id, position, 1, now(), 1, CASE WHEN position % 100 = 0 THEN 'given_up' ELSE 'delivered' END FROM events WHERE position > $1`, rows/2+100)
+	check(t, err)
+	replayed := func(from int64) []any {
+		return []any{1, transactionIDs[0], from, last, last, "default", pq.StringArray{}, time.Unix(0, 0), time.Now().Add(time.Hour), 50}
+	}
 	middle := []any{1, transactionIDs[0], positions[0]}
 	middle = middle[:3:3] // so that every append copies
+	along := map[string]bool{"list": true, "an event": true, "retrying": true, "given up": true, "replay": true, "failures": true, "read again": true, "earlier": true}
 	statements := func(held string, walk int) {
 		for name, c := range map[string]struct {
 			most  int
 			query string
 			args  []any
 		}{
-			"page":      {700, readPage, append(middle, 50, true)},
-			"first":     {700, readPage, []any{1, 0, 0, 50, true}},
-			"due":       {600, readDue, []any{1, time.Now(), 50, true}},
-			"walk":      {walk, `SELECT count(*) FROM next_deliveries($1, $2, $3, $4)`, append(middle, 2000)},
-			"walk due":  {3000, `SELECT count(*) FROM next_retries($1, $2)`, []any{1, 2000}},
-			"walk log":  {300, `SELECT count(*) FROM next_events($2, $3, $2, 1000000000, $4) WHERE $1 = 1`, append(middle, 2000)},
-			"unread":    {60, unread, []any{webhooks[:1], transactionIDs[:1], positions[:1]}},
-			"delivered": {3000, recordOutcomes, record("delivered")},
-			"failed":    {5000, recordOutcomes, record("failed")},
-			"block":     {3000, blockRows, []any{1, owner, 1, transactionIDs, positions}},
-			"renew":     {300, renew, []any{owner, "5 s", pq.Int64Array{1}, pq.Int64Array{1}}},
+			"page":       {700, readPage, append(middle, 50, true)},
+			"first":      {700, readPage, []any{1, 0, 0, 50, true}},
+			"due":        {600, readDue, []any{1, time.Now(), 50, true}},
+			"walk":       {walk, `SELECT count(*) FROM next_deliveries($1, $2, $3, $4)`, append(middle, 2000)},
+			"walk due":   {3000, `SELECT count(*) FROM next_retries($1, $2)`, []any{1, 2000}},
+			"walk log":   {300, `SELECT count(*) FROM next_events($2, $3, $2, 1000000000, $4) WHERE $1 = 1`, append(middle, 2000)},
+			"unread":     {60, unread, []any{webhooks[:1], transactionIDs[:1], positions[:1]}},
+			"delivered":  {3000, recordOutcomes, record("delivered")},
+			"failed":     {5000, recordOutcomes, record("failed")},
+			"block":      {3000, blockRows, []any{1, owner, 1, transactionIDs, positions}},
+			"read again": {600, insertResent, []any{1, transactionIDs, positions, time.Now()}},
+			"earlier":    {600, countEarlier, []any{1, transactionIDs, positions}},
+			"list":       {2500, listDeliveries, []any{1, last, last, 0, "", "", "", pq.StringArray{""}, "-infinity", 51, 51}},
+			"an event":   {80000, listDeliveries, []any{1, last, last, 0, "", "", "counter.counted", pq.StringArray{"counter.counted"}, "-infinity", scanned, 51}},
+			"retrying":   {80000, listDeliveries, []any{1, last, last, 0, "retry", "-", "", pq.StringArray{""}, "-infinity", scanned, 51}},
+			"given up":   {2500, listDeliveries, []any{1, last, last, 0, "-", "given_up", "", pq.StringArray{""}, "-infinity", 51, 51}},
+			"replay":     {1500, replayPage, replayed(positions[0])},
+			"failures":   {2500, failurePage, replayed(0)},
+			"renew":      {300, renew, []any{owner, "5 s", pq.Int64Array{1}, pq.Int64Array{1}}},
 		} {
 			for _, generic := range []bool{false, true} {
-				text, pages := plan(t, db, generic, c.query, c.args...)
+				text, pages := plan(t, db, generic, along[name], c.query, c.args...)
 				if pages > c.most {
 					t.Errorf("%s, %s, generic %v: %d pages, want at most %d\n%s", name, held, generic, pages, c.most, text)
 				}

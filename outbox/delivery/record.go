@@ -189,6 +189,9 @@ func (r *recorder) report(batch []*outcome, known map[int64]standing) {
 		if ours {
 			r.d.config.Metrics.count(outcomes, s)
 			r.mourn(q, outcomes)
+			if s.stopped {
+				r.d.log.Warn("failures have stopped a webhook", "webhook", q.settings().id, "failures", s.failures)
+			}
 			noticed = noticed || s.noticed
 			if s.stopped || s.revision != q.settings().revision {
 				r.d.Refresh() // the webhook was stopped just now, or changed or deleted meanwhile

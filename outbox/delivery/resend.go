@@ -26,7 +26,6 @@ INSERT INTO deliveries (webhook, transaction_id, position, stream, state, resent
 SELECT $1, e.transaction_id, e.position, e.stream, 'retry', true, $4
 FROM unnest($2::bigint[], $3::bigint[]) AS k (transaction_id, position)
 JOIN events e ON e.transaction_id = k.transaction_id AND e.position = k.position
-ORDER BY e.transaction_id, e.position
 ON CONFLICT DO NOTHING
 RETURNING transaction_id, position`
 
@@ -266,6 +265,9 @@ func ReplayStep(ctx context.Context, db *sql.DB, limit int) (more bool, err erro
 		return false, pgerr.Wrap(op, err)
 	}
 	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, alongIndexes); err != nil {
+		return false, pgerr.Wrap(op, err)
+	}
 	if more, err = replayStep(ctx, tx, limit); err == nil && more {
 		err = tx.Commit()
 	}

@@ -27,7 +27,7 @@ const (
 	maxResponse = 64 << 10 // bytes of a response that are read; a longer one costs its receiver the connection
 	maxExcerpt  = 1 << 10  // bytes of it that are kept
 	maxHeaders  = 2 << 10  // bytes of its headers that are kept
-	maxHeader   = 256      // and of one of them
+	maxValue    = 256      // and of the value of one
 	userAgent   = "Waybill/1 (+https://github.com/waybill-dev/waybill)"
 )
 
@@ -100,7 +100,7 @@ func keptHeaders(header http.Header) string {
 	for _, name := range names {
 		value := strings.Join(header[name], ", ")
 		member := quote(nil, name)
-		member = quote(append(member, ':'), value[:min(len(value), maxHeader)])
+		member = quote(append(member, ':'), value[:min(len(value), maxValue)])
 		if len(object)+len(member)+2 > maxHeaders {
 			break
 		}
@@ -215,7 +215,7 @@ func explain(err error, timeout time.Duration) string {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		strings.Contains(err.Error(), "server closed idle connection"):
 		return "reset: the receiver closed the connection without an answer"
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "server response headers exceeded"):
+	case strings.Contains(err.Error(), "malformed "), strings.Contains(err.Error(), "server response headers exceeded"):
 		return "protocol: the answer is not HTTP that can be read"
 	}
 	return "network: the request failed"

@@ -239,7 +239,7 @@ func TestRequestsAreHTTP1AndUncompressed(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	s := testSender(t, loopback...)
-	s.transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	s.transport.(*Transport).TLS = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 	if a := s.attempt(context.Background(), to(t, server.URL), hello); a.status != 200 {
 		t.Fatalf("%+v", a)
 	}

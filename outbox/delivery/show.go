@@ -167,8 +167,8 @@ type ListOptions struct {
 	Limit  int       // Defaults to 50, which is at most 200
 }
 
-// scanned is how many deliveries are looked at for one page of those of an event: where few of them are, a page may be short or even
-// empty although there are more.
+// scanned is how many deliveries are looked at for one page of those of an event or status: where few of them are, a page may be short or
+// even empty although there are more.
 const scanned = 5_000
 
 // early is how much earlier than asked a range of time begins in the log: an event can lie before the place of its time, by as long as
@@ -182,19 +182,24 @@ func (e *CursorError) Error() string {
 	return fmt.Sprintf("cursor %q is not one that this list gave", e.Cursor)
 }
 
+// alongIndexes is for transactions that walk along indexes and stop after a few rows. On tables that have grown since they were last
+// analysed the planner would rather fetch and sort everything; this leaves it no choice.
+const alongIndexes = `SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+	SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`
+
 // listDeliveries walks down two primary keys, that of open deliveries and that of attempts, for as many rows as a page may take; only then
 // it looks at the events. A delivery that was sent again is shown once, as it is now.
 const listDeliveries = `
 WITH open AS (
 	SELECT d.transaction_id, d.position, d.state, '' AS outcome, d.attempts, d.due_at, NULL::uuid AS test_id, NULL::text AS test_event, NULL::timestamptz AS started_at
 	FROM deliveries d
-	WHERE d.webhook = $1 AND (d.transaction_id, d.position) < ($2::bigint, $3::bigint) AND d.transaction_id >= $4::bigint AND ($5::text = '' OR d.state = $5)
+	WHERE d.webhook = $1 AND (d.transaction_id, d.position) < ($2::bigint, $3::bigint) AND d.transaction_id >= $4::bigint AND $5::text <> '-'
 	ORDER BY d.transaction_id DESC, d.position DESC LIMIT $10::integer
 ), ended AS (
 	SELECT a.transaction_id, a.position, '' AS state, a.outcome, a.number AS attempts, NULL::timestamptz AS due_at, a.test_id, a.test_event, a.started_at
 	FROM attempts a
 	WHERE a.webhook = $1 AND (a.transaction_id, a.position) < ($2::bigint, $3::bigint) AND a.transaction_id >= $4::bigint
-		AND a.outcome <> 'failed' AND ($6::text = '' OR a.outcome = $6)
+		AND a.outcome <> 'failed' AND $6::text <> '-' AND ($6 <> 'given_up' OR a.outcome = 'given_up')
 	ORDER BY a.transaction_id DESC, a.position DESC, a.number DESC LIMIT $10::integer
 ), walked AS MATERIALIZED (
 	SELECT * FROM (SELECT * FROM open UNION ALL SELECT * FROM ended) rows
@@ -206,9 +211,11 @@ WITH open AS (
 		coalesce(e.id, o.test_id) AS id, coalesce(e.type, o.test_event) AS type, coalesce(e.stream, '') AS stream, coalesce(e.version, 0) AS version,
 		coalesce(e.recorded_at, o.started_at) AS recorded_at
 	FROM walked o LEFT JOIN events e ON e.transaction_id = o.transaction_id AND e.position = o.position
-	WHERE (o.state <> '' OR NOT EXISTS (SELECT FROM attempts n WHERE n.webhook = $1 AND n.transaction_id = o.transaction_id
-			AND n.position = o.position AND n.number > o.attempts)
-			AND NOT EXISTS (SELECT FROM deliveries n WHERE n.webhook = $1 AND n.transaction_id = o.transaction_id AND n.position = o.position))
+	WHERE (o.state <> '' OR (SELECT count(*) FROM (SELECT FROM attempts n WHERE n.webhook = $1 AND n.transaction_id = o.transaction_id
+			AND n.position = o.position AND n.number > o.attempts LIMIT 1) later) -- a LIMIT keeps these the look-ups that they are
+			+ (SELECT count(*) FROM (SELECT FROM deliveries n WHERE n.webhook = $1 AND n.transaction_id = o.transaction_id
+			AND n.position = o.position LIMIT 1) open) = 0)
+		AND ($5 = '' OR o.state = $5 OR o.state = '') AND ($6 = '' OR o.outcome = $6 OR o.outcome = '')
 		AND ($7::text = '' OR e.type = ANY ($8::text[]) OR o.test_event = $7)
 		AND coalesce(e.recorded_at, o.started_at) >= $9::timestamptz
 	ORDER BY o.transaction_id DESC, o.position DESC LIMIT $11::integer
@@ -249,10 +256,18 @@ func List(ctx context.Context, db *sql.DB, workspace, webhookID string, o ListOp
 		exactly = o.Since
 	}
 	scan := limit + 1
-	if o.Event != "" {
+	if o.Event != "" || o.Status != "" && o.Status != GivenUp { // which has an index
 		scan = scanned
 	}
-	rows, err := db.QueryContext(ctx, listDeliveries, webhook, before.transactionID, before.position, from, stateOf(o.Status), endOf(o.Status),
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, "", pgerr.Wrap(op, err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, alongIndexes); err != nil {
+		return nil, "", pgerr.Wrap(op, err)
+	}
+	rows, err := tx.QueryContext(ctx, listDeliveries, webhook, before.transactionID, before.position, from, stateOf(o.Status), endOf(o.Status),
 		o.Event, pq.StringArray(o.Types), exactly, scan, limit+1)
 	if err != nil {
 		return nil, "", pgerr.Wrap(op, err)

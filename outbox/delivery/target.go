@@ -1,13 +1,8 @@
 package delivery
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"net/netip"
-	"syscall"
-	"time"
 )
 
 // BlockedTargetError says that an address is none that webhooks may reach.
@@ -73,45 +68,4 @@ func checkTarget(address netip.Addr, allowed []netip.Prefix) error {
 		return &BlockedTargetError{address}
 	}
 	return nil
-}
-
-// NewTransport returns the transport for all webhooks, the default of [Config.Transport]. It connects to nobody whom checkTarget refuses,
-// whatever a name resolves to at that moment, and to nobody on behalf of somebody: no proxy. What is checked is the address that is dialled,
-// so neither a name that changes its mind nor an odd way to write an address gets around it.
-//
-// HTTP/2 is off: then a connection carries one request at a time, and it is plain what became of each.
-//
-// The transport itself repeats a request only where a kept connection turned out to be closed before a single byte was written
-// (net/http, persistConn.shouldRetryRequest): our requests are POST, have GetBody, and no Idempotency-Key. Such a request has reached
-// nobody, so that is the same attempt.
-func NewTransport(allowed []netip.Prefix, limits Limits) *http.Transport {
-	return newTransport(allowed, limits.withDefaults(), nil)
-}
-
-func newTransport(allowed []netip.Prefix, limits Limits, resolver *net.Resolver) *http.Transport {
-	dialer := &net.Dialer{
-		Resolver:  resolver,
-		Timeout:   10 * time.Second,
-		KeepAlive: 30 * time.Second,
-		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			target, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return fmt.Errorf("address %q: %w", address, err)
-			}
-			return checkTarget(target.Addr(), allowed)
-		},
-	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		DialContext:         dialer.DialContext,
-		Protocols:           protocols,
-		DisableCompression:  true,                     // what is read is bounded by what came over the wire
-		MaxIdleConnsPerHost: limits.SendersPerWebhook, // to a receiver under load no connection is made twice
-		// Senders bound the connections already. A tighter bound here would let one slow webhook keep others at the same host waiting.
-		MaxConnsPerHost:        limits.Senders + limits.SendersPerWebhook,
-		IdleConnTimeout:        30 * time.Second,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
 }

@@ -55,7 +55,8 @@ func TestNameThatChangesItsMind(t *testing.T) {
 	server.Start()
 	defer server.Close()
 	resolver := nameServer(t, func() net.IP { return net.IPv4(127, 0, 0, byte(lookups.Add(1))) }) // 127.0.0.1, 127.0.0.2, …
-	transport := newTransport([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Limits{}.withDefaults(), resolver)
+	transport := NewTransport([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Limits{})
+	transport.dialer.Resolver = resolver
 	t.Cleanup(transport.CloseIdleConnections)
 	s := sender{transport: transport, clock: time.Now}
 	target := to(t, "http://receiver.example:"+l.Addr().String()[strings.LastIndex(l.Addr().String(), ":")+1:])

@@ -132,12 +132,13 @@ func (s *Store) RotateSecretTx(ctx context.Context, tx *sql.Tx, workspace, id st
 	if chooseSecret(p, given, invalid); len(invalid.Fields) > 0 {
 		return "", time.Time{}, invalid
 	}
-	until := s.now().Add(p.Rotation)
+	now := s.now()
+	until := now.Add(p.Rotation)
 	// Where there was no secret, there is none to sign beside the new one.
 	_, err = tx.ExecContext(ctx, `
 		UPDATE webhooks SET secret = $2, secret_before = nullif(secret, ''), secret_before_until = CASE WHEN secret <> '' THEN $3::timestamptz END,
 			updated_at = $4, revision = revision + 1
-		WHERE id = $1`, id, s.seal(workspace, id, given), until, s.now())
+		WHERE id = $1`, id, s.seal(workspace, id, given), until, now)
 	return given, until, pgerr.Wrap(op, err)
 }
 

@@ -24,9 +24,9 @@ type Filter struct {
 }
 
 const (
-	maxFilterLength = 4096    // bytes
-	maxFilterCost   = 100_000 // of CEL's units, by its estimate and at run time: some tenths of a second at the very worst
-	assumedSize     = 50      // elements that the estimate assumes a list or a text of a body to have
+	maxFilterLength = 4096   // bytes
+	maxFilterCost   = 20_000 // of CEL's units, by its estimate and at run time: less than a tenth of a second at the very worst
+	assumedSize     = 20     // elements that the estimate assumes a list or a text of a body to have
 )
 
 // CompileFilter checks an expression and what it can cost. The error says what is wrong with it, for people.

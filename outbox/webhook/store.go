@@ -61,10 +61,11 @@ func (s *Store) Create(ctx context.Context, workspace string, n New) (w Webhook,
 
 // CreateTx is [Store.Create] within the caller's transaction, which a refusal leaves usable.
 func (s *Store) CreateTx(ctx context.Context, tx *sql.Tx, workspace string, n New) (Webhook, Secret, error) {
+	now := s.now()
 	w := Webhook{
 		ID: newID(), Workspace: workspace, Name: n.Name, URL: n.URL, Profile: cmp.Or(n.Profile, DefaultProfile),
 		Events: sortedCopy(n.Events), Include: sortedCopy(n.Include), Filter: n.Filter, RateLimit: n.RateLimit, Retries: n.Retries,
-		Ordered: !n.Unordered, Active: !n.Inactive, Health: Health{State: Healthy}, CreatedAt: s.now(), UpdatedAt: s.now(),
+		Ordered: !n.Unordered, Active: !n.Inactive, Health: Health{State: Healthy}, CreatedAt: now, UpdatedAt: now,
 	}
 	invalid := &InvalidError{}
 	types := w.check(s.config.Profiles, s.config.AllowHTTP, invalid)
@@ -72,7 +73,6 @@ func (s *Store) CreateTx(ctx context.Context, tx *sql.Tx, workspace string, n Ne
 	if len(invalid.Fields) > 0 {
 		return Webhook{}, "", invalid
 	}
-	w.UpdatedAt = w.CreatedAt
 	result, err := tx.ExecContext(ctx, `
 		INSERT INTO webhooks (id, workspace, name, url, profile, events, types, include, filter, rate_limit, retries, ordered, active,
 			secret, created_at, updated_at, since, since_running)
