@@ -17,6 +17,7 @@ import (
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/domain/stock"
 	"github.com/waybill-dev/waybill/domain/subscription"
+	"github.com/waybill-dev/waybill/projections"
 )
 
 // Default values of [Config].
@@ -30,6 +31,10 @@ type Config struct {
 	// Aggregates are the kinds of streams that the engine runs.
 	// Defaults to [Aggregates]: all that there are.
 	Aggregates []*domain.Aggregate
+
+	// Projections are the views that the engine keeps. To one of [projections.Inline] every append writes in its own transaction.
+	// Defaults to [Projections]: orders, shipments, daily and lifecycle.
+	Projections []*projections.Projection
 
 	// CacheSize is how many folded aggregates are kept in memory, so that repeated commands on them need not read their streams.
 	// It has no influence on what is decided: the database alone says whether a cached state is current.
@@ -85,6 +90,9 @@ func Aggregates() []*domain.Aggregate {
 func (c Config) withDefaults() Config {
 	if len(c.Aggregates) == 0 {
 		c.Aggregates = Aggregates()
+	}
+	if c.Projections == nil {
+		c.Projections = Projections()
 	}
 	c.CacheSize = cmp.Or(c.CacheSize, DefaultCacheSize)
 	if c.Now == nil {

@@ -43,6 +43,13 @@
 //	relay, err := engine.Relay()
 //	err = relay.Run(ctx) // until ctx ends
 //
+// Lists and sums come from views of the log, which a process keeps up to date, and anybody may rebuild at any time. They are defined in a
+// file each (see package projections); [Config] takes further ones:
+//
+//	err = engine.Projections().Run(ctx) // until ctx ends
+//	page, err := engine.Orders(ctx, orders.Filter{Email: "customer@example.com"})
+//	err = engine.Rebuild(ctx, "orders", nil)
+//
 // # Errors
 //
 // Errors come in a few types, each with the fields that one needs to react. Use errors.As, or errors.AsType:
@@ -54,12 +61,13 @@
 //   - [*eventstore.ConflictError]: the stream is not at the version that the caller expects.
 //   - [*IdempotencyMismatchError]: the idempotency key belongs to another command.
 //   - [*webhook.InvalidError], [*webhook.NameTakenError], [ErrNoMasterKey]: a webhook cannot be made like that.
+//   - [*projections.InvalidQueryError], [*projections.NotBuiltError]: a view cannot be asked like that, or nothing keeps it.
 //   - [*DatabaseError]: the database is away, read-only, full, not migrated, …; its Kind says which, Retryable whether to try again.
 //   - [*migrations.PendingError], [*migrations.NewerSchemaError]: the schema is older or newer than this program.
 //   - context.Canceled, context.DeadlineExceeded: the caller's own context ended first.
 //
 // # Where things are
 //
-// Package domain holds the words and the machines, eventstore the log, outbox the relay, migrations the schema. The command line is
-// cmd/waybill. docs/architecture.md follows one command from the call to the receiver.
+// Package domain holds the words and the machines, eventstore the log, outbox the relay, projections the views, migrations the schema.
+// The command line is cmd/waybill. docs/architecture.md follows one command from the call to the receiver.
 package waybill

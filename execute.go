@@ -94,10 +94,10 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 			return Result{}, err
 		}
 		tried[batch.ID] = len(batch.Events)
-		err = w.engine.store.Append(ctx, batch)
+		err = w.engine.append(ctx, batch)
 		if err == nil {
 			w.engine.remember(r.cacheKey(), r.after(current, batch, events))
-			w.engine.relays.wake()
+			w.engine.Wake()
 			return r.result(batch.Head().Version, batch.Events), nil
 		}
 		if errors.As(err, new(*eventstore.KeyTakenError)) {
@@ -117,7 +117,7 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 		for i, recorded := range tail {
 			if n := tried[recorded.ID]; n > 0 {
 				w.engine.remember(r.cacheKey(), current)
-				w.engine.relays.wake()
+				w.engine.Wake()
 				return r.result(tail[i+n-1].Version, tail[i:i+n]), nil
 			}
 		}
@@ -148,14 +148,14 @@ func (w *Workspace) ExecuteTx(ctx context.Context, tx *sql.Tx, command domain.Co
 	if err != nil {
 		return Result{}, err
 	}
-	err = w.engine.store.AppendTx(ctx, tx, batch)
+	_, err = w.engine.appendTx(ctx, tx, batch)
 	if errors.As(err, new(*eventstore.KeyTakenError)) {
 		return r.repeat(ctx, tx, nil)
 	}
 	if err != nil {
 		return Result{}, err
 	}
-	w.engine.relays.wake() // early, for nobody knows when the caller commits; relays look again after a moment, and [Engine.Wake] is exact
+	w.engine.Wake() // early, for nobody knows when the caller commits; relays look again after a moment, and [Engine.Wake] is exact
 	return r.result(batch.Head().Version, batch.Events), nil
 }
 

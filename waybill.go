@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-dev/waybill/outbox"
 	"github.com/waybill-dev/waybill/outbox/delivery"
 	"github.com/waybill-dev/waybill/outbox/profile"
+	"github.com/waybill-dev/waybill/projections"
 )
 
 // Engine runs aggregates on one database, which is the caller's. It is safe for concurrent use.
@@ -35,6 +36,7 @@ type Engine struct {
 	relays     relays
 	profiles   func() profile.Set // made when it is first asked for
 	deliveries *delivery.Metrics
+	views      *projections.Runner
 }
 
 // Migrate brings the database to the schema that this program needs. Several processes may call it at once. It returns a
@@ -59,6 +61,10 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 		}
 		e.aggregates[a.Name] = a
 	}
+	var err error
+	if e.views, err = projections.New(projections.Config{DB: db, Projections: config.Projections, Logger: config.Logger}); err != nil {
+		return nil, err
+	}
 	if config.CacheSize > 0 {
 		e.cache, _ = lru.New[cacheKey, entry](config.CacheSize) // fails only for sizes below one
 	}
@@ -78,8 +84,12 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 // a program that ends without Close loses nothing, and everything else works on.
 func (e *Engine) Close() { e.relays.herald.Close() }
 
-// Wake says that a transaction was committed in which [Workspace.ExecuteTx] appended something, so that relays need not find out by looking.
-func (e *Engine) Wake() { e.relays.wake() }
+// Wake says that a transaction was committed in which [Workspace.ExecuteTx] appended something, so that relays and
+// views need not find out by looking.
+func (e *Engine) Wake() {
+	e.relays.wake()
+	e.views.Wake()
+}
 
 // Workspace returns the workspace with that name, 1–64 of A–Z a–z 0–9 _ -. It need not be created; a name of another form makes
 // every call on it fail with a [*domain.InvalidCommandError].

@@ -275,7 +275,7 @@ func (p *program) benchRelayCommand() *cobra.Command {
 			defer cancel()
 			_, _ = io.Copy(io.Discard, p.stdin)
 		}()
-		return p.serve(ctx, true, false)
+		return p.serve(ctx, true, false, false)
 	}}
 }
 

@@ -58,7 +58,7 @@ func TestGoldenWithoutDatabase(t *testing.T) {
 		"usage/version-word":             "order history ord_1 --version two",
 		"usage/version-and-time":         "order show ord_1 --version 2 --as-of 2026-07-01",
 		"usage/database-url":             "order show ord_1 --database mysql://root:hunter2@localhost/x",
-		"usage/nothing-to-serve":         "serve --no-relay --no-http",
+		"usage/nothing-to-serve":         "serve --no-relay --no-projections --no-http",
 		"usage/bench-seconds":            "bench --seconds 0",
 		"usage/bench-events":             "bench slow --events -5",
 		"usage/bench-scenario":           "bench append-32 delivr-1",

@@ -117,6 +117,7 @@ directory. See it work:  waybill demo`,
 		in(groupTell, p.tokenCommand()),
 		in(groupSystem, p.doctorCommand()),
 		in(groupSystem, p.migrateCommand()),
+		in(groupSystem, p.projectionCommand()),
 		in(groupSystem, p.versionCommand()),
 	)
 	return root

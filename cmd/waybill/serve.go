@@ -19,25 +19,27 @@ import (
 const defaultAddr = "127.0.0.1:8080"
 
 func (p *program) serveCommand() *cobra.Command {
-	var noRelay, noHTTP bool
+	var noRelay, noHTTP, noProjections bool
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Run the relay and the HTTP API until Ctrl-C",
-		Long: `Run the relay, which delivers events to webhooks, and the HTTP API, on $WAYBILL_ADDR
-(default ` + defaultAddr + `). Any number of processes may serve the same database.
+		Short: "Run the relay, the projections and the HTTP API until Ctrl-C",
+		Long: `Run the relay, which delivers events to webhooks, the projections, which keep the views of the log
+up to date, and the HTTP API, on $WAYBILL_ADDR (default ` + defaultAddr + `). Any number of
+processes may serve the same database.
 
 Whoever calls the API needs a token, which ` + "`waybill token create`" + ` makes. Each request is a line
 on stderr.`,
 		Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if noRelay && noHTTP {
-				return usagef("leave one of them out", "with --no-relay and --no-http there is nothing to serve")
+			if noRelay && noHTTP && noProjections {
+				return usagef("leave one of them out", "with --no-relay, --no-projections and --no-http there is nothing to serve")
 			}
-			return p.serve(c.Context(), !noRelay, !noHTTP)
+			return p.serve(c.Context(), !noRelay, !noProjections, !noHTTP)
 		},
 	}
-	c.Flags().BoolVar(&noRelay, "no-relay", false, "serve HTTP only")
-	c.Flags().BoolVar(&noHTTP, "no-http", false, "run the relay only")
+	c.Flags().BoolVar(&noRelay, "no-relay", false, "do not deliver to webhooks")
+	c.Flags().BoolVar(&noProjections, "no-projections", false, "do not keep views up to date")
+	c.Flags().BoolVar(&noHTTP, "no-http", false, "do not serve HTTP")
 	return c
 }
 
@@ -46,12 +48,16 @@ func (p *program) relayCommand() *cobra.Command {
 		Use:   "relay",
 		Short: "Deliver events to webhooks until Ctrl-C",
 		Args:  noWords,
-		RunE:  func(c *cobra.Command, _ []string) error { return p.serve(c.Context(), true, false) },
+		RunE:  func(c *cobra.Command, _ []string) error { return p.serve(c.Context(), true, false, false) },
 	}
 }
 
 // serve runs what it is told to until ctx ends, which is its ordinary end, or until one of them fails.
-func (p *program) serve(ctx context.Context, relay, web bool) error {
+func (p *program) serve(ctx context.Context, relay, views, web bool) error {
+	need := withoutSecrets
+	if relay || web {
+		need = withSecrets
+	}
 	var listener net.Listener
 	if web {
 		var err error
@@ -60,7 +66,7 @@ func (p *program) serve(ctx context.Context, relay, web bool) error {
 		}
 		defer listener.Close()
 	}
-	err := p.use(ctx, withSecrets, func(s *session) error {
+	err := p.use(ctx, need, func(s *session) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		var parts []func(context.Context) error
@@ -71,6 +77,9 @@ func (p *program) serve(ctx context.Context, relay, web bool) error {
 			}
 			parts = append(parts, r.Run)
 		}
+		if views {
+			parts = append(parts, s.engine.Projections().Run)
+		}
 		if web {
 			server, err := p.api(s)
 			if err != nil {
@@ -78,7 +87,7 @@ func (p *program) serve(ctx context.Context, relay, web bool) error {
 			}
 			parts = append(parts, func(ctx context.Context) error { return serveHTTP(ctx, listener, server) })
 		}
-		if err := p.announce(ctx, s, relay, listener); err != nil {
+		if err := p.announce(ctx, s, relay, views, listener); err != nil {
 			return err
 		}
 		ended := make(chan error, len(parts))
@@ -134,23 +143,27 @@ func (p *program) api(s *session) (*http.Server, error) {
 	return httpapi.Server(handler, log), nil
 }
 
-func (p *program) announce(ctx context.Context, s *session, relay bool, listener net.Listener) error {
+func (p *program) announce(ctx context.Context, s *session, relay, views bool, listener net.Listener) error {
 	url := ""
 	if listener != nil {
 		url = "http://" + listener.Addr().String()
 	}
 	if p.json() {
 		return p.printJSON(struct {
-			Database string `json:"database"`
-			Relay    bool   `json:"relay"`
-			HTTP     string `json:"http,omitempty"`
-		}{s.describe(), relay, url})
+			Database    string `json:"database"`
+			Relay       bool   `json:"relay"`
+			Projections bool   `json:"projections"`
+			HTTP        string `json:"http,omitempty"`
+		}{s.describe(), relay, views, url})
 	}
 	p.printf("%s\n\n", p.style.bold("Waybill"))
 	var t table
 	t.add(p.style.dim("database"), s.describe())
 	if relay {
 		t.add(p.style.dim("relay"), "delivering to the webhooks of every workspace")
+	}
+	if views {
+		t.add(p.style.dim("projections"), "keeping the views of every workspace up to date")
 	}
 	if url != "" {
 		t.add(p.style.dim("http"), url+"/v1  /openapi.json  /healthz  /readyz  /metrics")
