@@ -67,7 +67,7 @@ The exit status is 0 whether or not goals are reached.`,
 				set   func(int)
 			}{
 				{"events", events, 10_000_000, func(n int) { sizes.Deliveries, sizes.Slow, sizes.FanOut = n, (n+5)/6, n }},
-				{"log", log, 1_000_000_000, func(n int) { sizes.Log = n }},
+				{"log", log, 1_000_000_000, func(n int) { sizes.Log, sizes.Rebuild = n, (n+4)/5 }},
 				{"backlog", backlog, 1_000_000_000, func(n int) { sizes.Backlog = n }},
 			} {
 				if !c.Flags().Changed(flag.name) {
@@ -96,7 +96,7 @@ The exit status is 0 whether or not goals are reached.`,
 	flags.StringVar(&page, "write", "", "also write a page about all scenarios to this `file`")
 	flags.Float64Var(&seconds, "seconds", 3, "how long to measure each rate; what has to settle takes several times as long")
 	flags.IntVar(&events, "events", 200_000, "how many deliveries to make of events that are in the log")
-	flags.IntVar(&log, "log", 5_000_000, "how many events the large log has")
+	flags.IntVar(&log, "log", 5_000_000, "how many events the large log has, and five times as many as a view is built from")
 	flags.IntVar(&backlog, "backlog", 1_000_000, "how many deliveries the large backlog has")
 	return c
 }

@@ -6,6 +6,7 @@
 //	deliver.go   deliveries beside a bare loop of signed requests (loop.go)
 //	live.go      commands and deliveries at the same time
 //	depth.go     a large log and a large backlog beside none
+//	rebuild.go   a view built anew beside a copy of the log
 //	fill.go      events by the million: every statement that writes to the tables behind the engine's back
 //	sink.go      the receiver, in a process of its own; relay.go, the relay, likewise
 //	report.go    results as a page
@@ -64,18 +65,19 @@ type Sizes struct {
 	FanOut     int           // events that become deliveries
 	Log        int           // events in a large log
 	Backlog    int           // deliveries in a large backlog
+	Rebuild    int           // events that a view is built from
 }
 
 // Full is what the goals are for. A run takes about ten minutes on two cores.
 func Full() Sizes {
 	return Sizes{Measure: 3 * time.Second, Live: 20 * time.Second, Rounds: 2,
-		Deliveries: 200_000, Slow: 30_000, FanOut: 200_000, Log: 5_000_000, Backlog: 1_000_000}
+		Deliveries: 200_000, Slow: 30_000, FanOut: 200_000, Log: 5_000_000, Backlog: 1_000_000, Rebuild: 1_000_000}
 }
 
 // Quick is for a look: what takes time to show, such as timeouts, does not show.
 func Quick() Sizes {
 	return Sizes{Measure: time.Second, Live: 4 * time.Second, Rounds: 1,
-		Deliveries: 20_000, Slow: 5_000, FanOut: 20_000, Log: 300_000, Backlog: 100_000}
+		Deliveries: 20_000, Slow: 5_000, FanOut: 20_000, Log: 300_000, Backlog: 100_000, Rebuild: 100_000}
 }
 
 // Result is one figure beside its limit.
@@ -135,6 +137,8 @@ func Scenarios() []Scenario {
 		{"big-log", "commands from 32 goroutines, and events becoming deliveries, behind a large log", "the same behind an empty one", bigLog(0.9)},
 		{"backlog", "the same beside a backlog of deliveries, and the relay's memory at its highest, also while it works the backlog off",
 			"the same without one; " + besideBound, backlog(0.9, 256)},
+		{"rebuild", "the view `orders` built from the log, and the memory that takes at its highest", "psql, `COPY (SELECT * FROM events ORDER BY …) TO STDOUT`; " + besideBound,
+			rebuild(0.2, 256)},
 	}
 }
 
