@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run serve test lint bench chaos generate postgres build
+.PHONY: help run serve test lint fuzz bench chaos generate postgres build
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,7 +10,7 @@ help: ## list these commands
 run: build ## watch real orders live their lives, each transition delivered to a webhook
 	@bin/waybill demo
 
-serve: build ## run the relay and /healthz on 127.0.0.1:8080 until Ctrl-C
+serve: build ## run the relay and the HTTP API on 127.0.0.1:8080 until Ctrl-C
 	@bin/waybill serve
 
 test: postgres ## run every test, with the race detector, against a real PostgreSQL
@@ -23,6 +23,15 @@ lint: ## gofmt, go vet, staticcheck, and the directions of imports
 	go vet ./...
 	go tool staticcheck ./...
 	go test -run 'TestImports' ./internal/rooms
+
+FUZZTIME ?= 20s
+fuzz: postgres ## let every fuzz target search for FUZZTIME (20s)
+	@set -e; grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r package; do \
+		grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' $$package | sed 's/^func //' | sort -u | while read -r target; do \
+			echo "$$package $$target"; \
+			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+		done; \
+	done
 
 bench: build ## measure everything beside its limit in the same run, some ten minutes, and write docs/benchmarks.md
 	@bin/waybill bench --write docs/benchmarks.md

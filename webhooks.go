@@ -72,6 +72,15 @@ func (w *Workspace) CreateWebhook(ctx context.Context, n webhook.New) (webhook.W
 	return store.Create(ctx, w.name, n)
 }
 
+// CreateWebhookTx is [Workspace.CreateWebhook] within the caller's transaction, which a refusal leaves usable.
+func (w *Workspace) CreateWebhookTx(ctx context.Context, tx *sql.Tx, n webhook.New) (webhook.Webhook, webhook.Secret, error) {
+	store, err := w.webhooks("create a webhook")
+	if err != nil {
+		return webhook.Webhook{}, "", err
+	}
+	return store.CreateTx(ctx, tx, w.name, n)
+}
+
 // Webhook returns one subscription, or a [*domain.NotFoundError].
 func (w *Workspace) Webhook(ctx context.Context, id string) (webhook.Webhook, error) {
 	store, err := w.webhooks("read a webhook")
@@ -229,6 +238,9 @@ func (w *Workspace) types(ctx context.Context, id string, names []string) (types
 	}
 	return types, nil
 }
+
+// Profiles lists the profiles that webhooks can have, sorted.
+func (e *Engine) Profiles() []string { return e.profiles().Names() }
 
 // EventTypes lists what webhooks of a profile can subscribe to; "" stands for the native one. It returns a [*domain.NotFoundError] for a
 // profile that there is none of.

@@ -24,6 +24,7 @@ type Store struct {
 	logStmt     atomic.Pointer[sql.Stmt]
 	outcomeStmt atomic.Pointer[sql.Stmt]
 	streamsStmt atomic.Pointer[sql.Stmt]
+	strideStmt  atomic.Pointer[sql.Stmt]
 }
 
 // New returns a store on db, which must be a lib/pq database. It does not touch the database yet: the first use checks that the

@@ -453,6 +453,8 @@ func TestQueryPlans(t *testing.T) {
 			"stream": {streamQuery, `'default', 'order/77', 3, 500`, 20},
 			"log":    {logQuery, `0, 0, 500`, 2200},
 			"behind": {logQuery, `log_horizon(), 0, 500`, 20},
+			"stride": {strideQuery, `'other', 0, 0, 500, 50, ''`, 600},
+			"places": {placesQuery, `ARRAY[1::bigint], ARRAY[5::bigint]`, 20},
 			"at":     {streamsQuery, `'{default,default}', '{order/1,order/2}', '{3,4}'`, 40},
 		} {
 			if plan, pages := explain(t, db, test.query, test.args); pages > test.most || strings.Contains(plan, "Seq Scan on events") {

@@ -123,6 +123,7 @@ type session struct {
 	engine    *waybill.Engine
 	workspace *waybill.Workspace
 	metrics   *prometheus.Registry
+	masterKey []byte // nil where there is none
 }
 
 // secrets says whether a command has to read or write webhooks' secrets, for which it needs the master key.
@@ -177,7 +178,7 @@ func (p *program) open(ctx context.Context, need secrets) (_ *session, err error
 	if err != nil {
 		return nil, err
 	}
-	return &session{database: db, engine: engine, workspace: engine.Workspace(p.workspace), metrics: metrics}, nil
+	return &session{database: db, engine: engine, workspace: engine.Workspace(p.workspace), metrics: metrics, masterKey: config.MasterKey}, nil
 }
 
 // Close ends a session.
@@ -195,9 +196,12 @@ func (p *program) use(ctx context.Context, need secrets, work func(*session) err
 	return errors.Join(work(s), s.Close())
 }
 
-// logger writes what an operator should know to stderr, in lines for people or for programs.
-func (p *program) logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: withCause}
+// logger writes what an operator should know to stderr.
+func (p *program) logger() *slog.Logger { return p.loggerFrom(slog.LevelWarn) }
+
+// loggerFrom writes everything from a level on to stderr, in lines for people or for programs.
+func (p *program) loggerFrom(level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: withCause}
 	if p.json() {
 		return slog.New(slog.NewJSONHandler(p.stderr, options))
 	}

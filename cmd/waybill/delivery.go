@@ -11,7 +11,11 @@ import (
 )
 
 func (p *program) deliveryCommand() *cobra.Command {
-	return family("delivery", "Look at what became of a delivery", &cobra.Command{
+	return family("delivery", "Look at what became of a delivery", p.deliveryShowCommand(), p.deliveryResendCommand())
+}
+
+func (p *program) deliveryShowCommand() *cobra.Command {
+	return &cobra.Command{
 		Use:     "show WEBHOOK/EVENT",
 		Short:   "Show the delivery of an event to a webhook, with every attempt",
 		Example: "  waybill delivery show wh_0d8n4cxfw1q2v7r9kz3m5p6t8b/01981f5c-7d2e-7b3c-9a4b-e1f2a3b4c5d6",
@@ -33,7 +37,31 @@ func (p *program) deliveryCommand() *cobra.Command {
 				return nil
 			})
 		},
-	})
+	}
+}
+
+func (p *program) deliveryResendCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resend WEBHOOK/EVENT",
+		Short: "Send an event to a webhook again, with the same id and the same bytes",
+		Args:  words("WEBHOOK/EVENT"),
+		RunE: func(c *cobra.Command, args []string) error {
+			webhookID, eventID, err := parseDeliveryID(args[0])
+			if err != nil {
+				return err
+			}
+			return p.use(c.Context(), withSecrets, func(s *session) error {
+				if err := s.workspace.ResendDelivery(c.Context(), webhookID, eventID); err != nil {
+					return err
+				}
+				if p.json() {
+					return p.printJSON(map[string]string{"resent": args[0]})
+				}
+				p.printf("%s %s\n", p.style.green("sent again"), args[0])
+				return nil
+			})
+		},
+	}
 }
 
 func parseDeliveryID(text string) (webhookID string, eventID uuid.UUID, err error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-dev/waybill/internal/localpg"
 	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/migrations"
+	"github.com/waybill-dev/waybill/outbox/webhook"
 )
 
 // usageError says that the command line, or a setting from the environment, is wrong.
@@ -57,6 +58,8 @@ func explain(err error) failure {
 		noProgram    *localpg.MissingProgramError
 		start        *localpg.StartError
 		owner        *localpg.OwnerError
+		taken        *webhook.NameTakenError
+		tests        *testsFailedError
 	)
 	switch {
 	case errors.As(err, &usage):
@@ -70,6 +73,10 @@ func explain(err error) failure {
 		if notFound.Kind == order.Name {
 			f.hint = "look at the id, at --workspace, and at --as-of or --version if you gave one"
 		}
+	case errors.As(err, &taken):
+		f.code, f.hint = "name_taken", "choose another name, or `waybill webhook update` that one"
+	case errors.As(err, &tests):
+		f.code, f.hint = "tests_failed", "`waybill webhook deliveries ID` keeps the answers"
 	case errors.As(err, &unknownEvent):
 		f.code, f.hint = "unknown_event", "use the version of waybill that wrote it, or a newer one"
 	case errors.As(err, &conflict):

@@ -6,53 +6,85 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-dev/waybill"
-	"github.com/waybill-dev/waybill/domain"
+	operational "github.com/waybill-dev/waybill/domain/webhook"
+	"github.com/waybill-dev/waybill/outbox/profile"
+	"github.com/waybill-dev/waybill/outbox/webhook"
 )
 
 func (p *program) eventTypesCommand() *cobra.Command {
-	return &cobra.Command{
+	var of string
+	c := &cobra.Command{
 		Use:   "event-types",
 		Short: "List the events that webhooks can subscribe to",
-		Args:  noWords,
+		Example: `  waybill event-types
+  waybill event-types --profile chord -o json`,
+		Args: noWords,
 		RunE: func(*cobra.Command, []string) error {
-			types := eventTypes()
-			if p.json() {
-				type eventType struct {
-					Name          string `json:"name"`
-					Description   string `json:"description"`
-					SchemaVersion int    `json:"schemaVersion"`
-				}
-				list := make([]eventType, len(types))
-				for i, t := range types {
-					list[i] = eventType{t.Name, t.Description, t.SchemaVersion()}
-				}
-				return p.printJSON(list)
+			events, err := profileEvents(of)
+			if err != nil {
+				return usagef(orElse(suggest(of, profileNames()), "the profiles are "+strings.Join(profileNames(), ", ")), "--profile: there is no profile %.40q", of)
 			}
-			p.printEventTypes(types)
+			if p.json() {
+				return p.printJSON(withVersions(of, events))
+			}
+			p.printEventTypes(events)
 			return nil
 		},
 	}
+	c.Flags().StringVar(&of, "profile", webhook.DefaultProfile, "in whose words: "+oneOf(profileNames()))
+	return c
 }
 
-// eventTypes lists the events of every aggregate: those of the order, then those of each other one.
-func eventTypes() (types []domain.EventType) {
-	for _, a := range waybill.Aggregates() {
-		types = append(types, a.Codec.Types()...)
+// eventType is a profile's event. An event of the log has a schema version too, that of the data in it.
+type eventType struct {
+	profile.Event
+	SchemaVersion int `json:"schemaVersion,omitempty"`
+}
+
+func withVersions(profileName string, events []profile.Event) []eventType {
+	versions := map[string]int{}
+	if profileName == webhook.DefaultProfile {
+		for _, a := range append(waybill.Aggregates(), operational.Aggregate()) {
+			for _, t := range a.Codec.Types() {
+				versions[t.Name] = t.SchemaVersion()
+			}
+		}
+	}
+	types := make([]eventType, len(events))
+	for i, e := range events {
+		types[i] = eventType{e, versions[e.Name]}
 	}
 	return types
 }
 
-func (p *program) printEventTypes(types []domain.EventType) {
+// profileEvents lists what webhooks of a profile can subscribe to. That needs no database.
+func profileEvents(name string) ([]profile.Event, error) {
+	engine, err := waybill.New(nil, waybill.Config{})
+	if err != nil {
+		return nil, err
+	}
+	return engine.EventTypes(name)
+}
+
+func profileNames() []string {
+	engine, err := waybill.New(nil, waybill.Config{})
+	if err != nil {
+		return nil
+	}
+	return engine.Profiles()
+}
+
+func (p *program) printEventTypes(events []profile.Event) {
 	var t table
 	family := ""
-	for _, et := range types {
-		if first, _, _ := strings.Cut(et.Name, "."); first != family {
+	for _, e := range events {
+		if first, _, dotted := strings.Cut(e.Name, "."); dotted && first != family {
 			if family != "" {
 				t.add()
 			}
 			family = first
 		}
-		t.add(p.style.bold(et.Name), et.Description)
+		t.add(p.style.bold(e.Name), e.Description)
 	}
 	t.write(p.stdout, "")
 }

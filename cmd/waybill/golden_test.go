@@ -30,6 +30,9 @@ func TestGoldenWithoutDatabase(t *testing.T) {
 		"machine-fulfillment-dot":     "machine fulfillment -o dot",
 		"event-types":                 "event-types",
 		"event-types-json":            "event-types -o json",
+		"event-types-chord":           "event-types --profile chord",
+		"event-types-up42-json":       "event-types --profile up42 -o json",
+		"usage/event-types-profile":   "event-types --profile chrod",
 
 		"usage/unknown-command":          "ordr",
 		"usage/unknown-help":             "help ordr",
@@ -63,6 +66,8 @@ func TestGoldenWithoutDatabase(t *testing.T) {
 		"usage/bench-write-some":         "bench --write /nonexistent/page.md slow latency",
 		"usage/demo-workspace":           "demo --workspace mine",
 		"usage/machine-name-and-another": "machine order payment",
+		"usage/token-scope":              "token create --scope admin",
+		"usage/token-no-scope":           "token create",
 		"usage/empty-secret":             "webhook create --name x --url http://127.0.0.1/ --secret -",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -122,6 +122,8 @@ var scrubbed = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "<hash>"},
 	{regexp.MustCompile(`up to [0-9a-f]{12}…`), "up to <hash>…"},
 	{regexp.MustCompile(`wh_[0-9a-z]{26}`), "<webhook id                 >"},
+	{regexp.MustCompile(`tok_[0-9a-z]{16}`), "<token id          >"},
+	{regexp.MustCompile(`wbt_[0-9a-z]{16}_[0-9a-z]{52}`), "<token>"},
 	{regexp.MustCompile(`whsec_[A-Za-z0-9+/=]{44}`), "<secret>"},
 	{regexp.MustCompile(`✓ …[0-9a-f]{8} +[0-9]+\.[0-9] ms`), "✓ …<event> <latency>"},
 	{regexp.MustCompile(`demo-[a-z2-7]{6}`), "demo-<name>"},

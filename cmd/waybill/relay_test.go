@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,7 +49,12 @@ func (c cli) start(t *testing.T, args ...string) running {
 		r.lines <- string(b)
 		return len(b), nil
 	})
-	env.stderr = r.stderr
+	var mu sync.Mutex // the relay and the API have each a logger of their own
+	env.stderr = writerFunc(func(b []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return r.stderr.Write(b)
+	})
 	status := make(chan int, 1)
 	go func() { status <- run(ctx, args, env) }()
 	r.stop = func() int {
@@ -86,7 +92,7 @@ func TestGoldenDeliveries(t *testing.T) {
 		select {
 		case <-answered:
 		case <-time.After(time.Minute):
-			t.Fatal("the relay does not deliver")
+			t.Fatalf("the relay does not deliver: %s", relay.stderr)
 		}
 	}
 	status := relay.stop()
@@ -119,7 +125,7 @@ func TestGoldenDeliveries(t *testing.T) {
 			} {
 				r.stdout = regexp.MustCompile(s.pattern).ReplaceAllString(r.stdout, s.with)
 			}
-			r.stdout = strings.ReplaceAll(r.stdout, "took     outcome", "took  outcome")
+			r.stdout = regexp.MustCompile(`took +outcome`).ReplaceAllString(r.stdout, "took  outcome")
 			r.golden(t, name+"-"+format, args...)
 		}
 	}
@@ -138,10 +144,11 @@ func TestServe(t *testing.T) {
 	c.now = time.Now
 	c.env["WAYBILL_ADDR"] = "127.0.0.1:0"
 	serving := c.start(t, "serve")
-	var url string
-	for url == "" {
+	var url, announced string
+	for !strings.Contains(announced, "Ctrl-C") {
 		select {
 		case line := <-serving.lines:
+			announced += line
 			if found := regexp.MustCompile(`http://[0-9.:]+`).FindString(line); found != "" {
 				url = found
 			}
@@ -149,9 +156,19 @@ func TestServe(t *testing.T) {
 			t.Fatalf("serve does not start: %s", serving.stderr)
 		}
 	}
+	if !strings.Contains(announced, "waybill token create --scope write") {
+		t.Errorf("it does not say how to get a token: %s", announced)
+	}
+	made := c.run(t, "token", "create", "--scope", "read")
+	token := regexp.MustCompile(`wbt_\w+`).FindString(made.stdout)
 	get := func(path string) string {
 		t.Helper()
-		response, err := http.Get(url + path)
+		request, err := http.NewRequest("GET", url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,6 +184,12 @@ func TestServe(t *testing.T) {
 	}
 	if got, want := get("/readyz"), `200 {"data":{"status":"ready"},"error":null}`; got != want {
 		t.Errorf("/readyz: %s", got)
+	}
+	if got, want := get("/v1/workspaces/default/webhooks"), `200 {"data":[],"error":null,"nextCursor":null}`; got != want {
+		t.Errorf("webhooks: %s", got)
+	}
+	if got := get("/v1/workspaces/other/webhooks"); !strings.HasPrefix(got, "403 ") {
+		t.Errorf("another workspace's webhooks: %s", got)
 	}
 	if _, err := db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`); err != nil {
 		t.Fatal(err)
@@ -185,8 +208,16 @@ func TestServe(t *testing.T) {
 		t.Errorf("a second one: exit status %d, stderr %q", r.status, r.stderr)
 	}
 
-	if status := serving.stop(); status != exitOK || serving.stderr.String() != "" {
-		t.Errorf("exit status %d, stderr %q", status, serving.stderr)
+	if status := serving.stop(); status != exitOK {
+		t.Errorf("exit status %d", status)
+	}
+	var messages []string
+	for _, line := range regexp.MustCompile(`msg=("[^"]+"|\w+)( method=\w+ route=\S+ status=\d+)?`).FindAllString(serving.stderr.String(), -1) {
+		messages = append(messages, strings.TrimPrefix(line, "msg="))
+	}
+	if got, want := strings.Join(messages, "; "), `request method=GET route=/v1/workspaces/{workspace}/webhooks status=200; `+
+		`request method=GET route=/v1/workspaces/{workspace}/webhooks status=403; "not ready"`; got != want {
+		t.Errorf("log: %s", serving.stderr)
 	}
 	if connection, err := net.DialTimeout("tcp", strings.TrimPrefix(url, "http://"), time.Second); err == nil {
 		connection.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-dev/waybill/httpapi"
+	"github.com/waybill-dev/waybill/httpapi/token"
 	"github.com/waybill-dev/waybill/migrations"
 )
 
@@ -20,10 +22,13 @@ func (p *program) serveCommand() *cobra.Command {
 	var noRelay, noHTTP, noProjections bool
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Run the relay, the projections and the HTTP server until Ctrl-C",
+		Short: "Run the relay, the projections and the HTTP API until Ctrl-C",
 		Long: `Run the relay, which delivers events to webhooks, the projections, which keep the views of the log
-up to date, and the HTTP server, on $WAYBILL_ADDR (default ` + defaultAddr + `). Any number of
-processes may serve the same database.`,
+up to date, and the HTTP API, on $WAYBILL_ADDR (default ` + defaultAddr + `). Any number of
+processes may serve the same database.
+
+Whoever calls the API needs a token, which ` + "`waybill token create`" + ` makes. Each request is a line
+on stderr.`,
 		Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if noRelay && noHTTP && noProjections {
@@ -50,7 +55,7 @@ func (p *program) relayCommand() *cobra.Command {
 // serve runs what it is told to until ctx ends, which is its ordinary end, or until one of them fails.
 func (p *program) serve(ctx context.Context, relay, views, web bool) error {
 	need := withoutSecrets
-	if relay {
+	if relay || web {
 		need = withSecrets
 	}
 	var listener net.Listener
@@ -76,10 +81,13 @@ func (p *program) serve(ctx context.Context, relay, views, web bool) error {
 			parts = append(parts, s.engine.Projections().Run)
 		}
 		if web {
-			ready := func(ctx context.Context) error { return migrations.Check(ctx, s.DB) }
-			parts = append(parts, func(ctx context.Context) error { return serveHTTP(ctx, listener, httpapi.Handler(ready, s.metrics)) })
+			server, err := p.api(s)
+			if err != nil {
+				return err
+			}
+			parts = append(parts, func(ctx context.Context) error { return serveHTTP(ctx, listener, server) })
 		}
-		if err := p.announce(s, relay, views, listener); err != nil {
+		if err := p.announce(ctx, s, relay, views, listener); err != nil {
 			return err
 		}
 		ended := make(chan error, len(parts))
@@ -117,7 +125,25 @@ func (p *program) listen(ctx context.Context) (net.Listener, error) {
 	return listener, nil
 }
 
-func (p *program) announce(s *session, relay, views bool, listener net.Listener) error {
+// api is the server of the HTTP API.
+func (p *program) api(s *session) (*http.Server, error) {
+	log := p.loggerFrom(slog.LevelInfo)
+	handler, err := httpapi.New(httpapi.Config{
+		Engine:    s.engine,
+		DB:        s.DB,
+		Ready:     func(ctx context.Context) error { return migrations.Check(ctx, s.DB) },
+		Metrics:   s.metrics,
+		MasterKey: s.masterKey,
+		Now:       p.now,
+		Logger:    log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.Server(handler, log), nil
+}
+
+func (p *program) announce(ctx context.Context, s *session, relay, views bool, listener net.Listener) error {
 	url := ""
 	if listener != nil {
 		url = "http://" + listener.Addr().String()
@@ -140,7 +166,14 @@ func (p *program) announce(s *session, relay, views bool, listener net.Listener)
 		t.add(p.style.dim("projections"), "keeping the views of every workspace up to date")
 	}
 	if url != "" {
-		t.add(p.style.dim("http"), url+"/healthz  /readyz  /metrics")
+		t.add(p.style.dim("http"), url+"/v1  /openapi.json  /healthz  /readyz  /metrics")
+		any, err := token.NewStore(s.DB, p.now).Any(ctx)
+		if err != nil {
+			return err
+		}
+		if !any {
+			t.add(p.style.dim("token"), "there is none yet: `waybill token create --scope write` makes one")
+		}
 	}
 	t.add(p.style.dim("stop"), "Ctrl-C")
 	t.write(p.stdout, "  ")
@@ -148,8 +181,7 @@ func (p *program) announce(s *session, relay, views bool, listener net.Listener)
 }
 
 // serveHTTP serves until ctx ends, and then lets the requests under way finish.
-func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+func serveHTTP(ctx context.Context, listener net.Listener, server *http.Server) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
