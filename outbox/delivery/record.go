@@ -329,11 +329,115 @@ SELECT guard.webhook, w.revision, coalesce(last.failures, circuit.failures, 0), 
 FROM guard JOIN webhooks w ON w.number = guard.webhook
 LEFT JOIN last ON last.webhook = guard.webhook LEFT JOIN circuit ON circuit.webhook = guard.webhook`
 
+// recordDelivered is what recordOutcomes does for first attempts that succeeded, of webhooks whose last attempt did so too; that is nearly
+// all there is to record. It takes two thirds of the time. It returns the webhooks that are ours and have no circuit to see to.
+const recordDelivered = `
+WITH guard AS MATERIALIZED (
+	SELECT l.webhook FROM unnest($2::bigint[], $3::bigint[]) AS g (webhook, fence)
+	JOIN leases l ON l.webhook = g.webhook AND l.fence = g.fence AND l.owner = $1::uuid
+	WHERE NOT EXISTS (SELECT FROM circuits c WHERE c.webhook = l.webhook)
+	ORDER BY l.webhook FOR SHARE OF l
+), tried AS MATERIALIZED (
+	SELECT t.* FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::integer[], $9::integer[], $10::text[], $11::text[])
+		AS t (webhook, transaction_id, position, started, duration_ms, status_code, response_headers, response_excerpt)
+	JOIN guard ON guard.webhook = t.webhook
+), ended AS (
+	DELETE FROM deliveries d USING tried t WHERE d.webhook = t.webhook AND d.transaction_id = t.transaction_id AND d.position = t.position
+), logged AS (
+	INSERT INTO attempts (webhook, transaction_id, position, number, started_at, duration_ms, outcome, status_code, response_headers, response_excerpt)
+	SELECT webhook, transaction_id, position, 1, timestamptz 'epoch' + started * interval '1 microsecond', duration_ms, 'delivered', status_code,
+		nullif(response_headers, '')::json, nullif(response_excerpt, '')
+	FROM tried
+	ON CONFLICT DO NOTHING
+)
+SELECT guard.webhook, w.revision FROM guard JOIN webhooks w ON w.number = guard.webhook`
+
 // recordTimeout bounds one try to record, so that a connection that hangs does not hang us.
 const recordTimeout = 10 * time.Second
 
-// write runs the statement, and returns how each webhook that is ours stands.
+// plain says whether it is a first attempt that succeeded, and nothing is held back because of it.
+func (o *outcome) plain() bool {
+	return o.kind == delivered && o.verdict == success && !o.holds && o.item.attempts == 0
+}
+
+// write runs the statements, and returns how each webhook that is ours stands. A webhook's outcomes stay together, in their order.
 func (r *recorder) write(batch []*outcome) (map[int64]standing, error) {
+	known := map[int64]standing{}
+	involved := map[int64]bool{} // webhooks with outcomes that are not plain
+	for _, o := range batch {
+		if !o.plain() {
+			involved[o.queue.number] = true
+		}
+	}
+	var plain, rest []*outcome
+	for _, o := range batch {
+		if involved[o.queue.number] {
+			rest = append(rest, o)
+		} else {
+			plain = append(plain, o)
+		}
+	}
+	if len(plain) > 0 {
+		if err := r.writeDelivered(plain, known); err != nil {
+			return nil, err
+		}
+		for _, o := range plain {
+			if _, done := known[o.queue.number]; !done {
+				rest = append(rest, o) // lost, or with a circuit
+			}
+		}
+	}
+	if len(rest) > 0 {
+		if err := r.writeOutcomes(rest, known); err != nil {
+			return nil, err
+		}
+	}
+	return known, nil
+}
+
+func (r *recorder) writeDelivered(batch []*outcome, known map[int64]standing) error {
+	var gWebhook, gFence pq.Int64Array
+	n := len(batch)
+	ints := func() pq.Int64Array { return make(pq.Int64Array, 0, n) }
+	webhook, transactionID, position, started, duration, status := ints(), ints(), ints(), ints(), ints(), ints()
+	headers, excerpts := make(pq.StringArray, 0, n), make(pq.StringArray, 0, n)
+	seen := map[int64]bool{}
+	for _, o := range batch {
+		q := o.queue
+		if !seen[q.number] {
+			seen[q.number] = true
+			gWebhook, gFence = append(gWebhook, q.number), append(gFence, q.fence)
+		}
+		webhook = append(webhook, q.number)
+		transactionID = append(transactionID, o.item.key.transactionID)
+		position = append(position, o.item.key.position)
+		started = append(started, o.startedAt.UnixMicro())
+		duration = append(duration, o.duration.Milliseconds())
+		status = append(status, int64(o.status))
+		headers = append(headers, o.headers)
+		excerpts = append(excerpts, o.excerpt)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
+	defer cancel()
+	rows, err := r.d.statements.deliveredStmt.QueryContext(ctx, r.d.id, gWebhook, gFence,
+		webhook, transactionID, position, started, duration, status, headers, excerpts)
+	if err != nil {
+		return pgerr.Wrap("record deliveries", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var number int64
+		var s standing
+		if err := rows.Scan(&number, &s.revision); err != nil {
+			return pgerr.Wrap("record deliveries", err)
+		}
+		known[number] = s
+	}
+	return pgerr.Wrap("record deliveries", rows.Err())
+}
+
+// writeOutcomes adds to known.
+func (r *recorder) writeOutcomes(batch []*outcome, known map[int64]standing) error {
 	var gWebhook, gFence, gNotice, gOpen, gDisable, failing pq.Int64Array
 	var webhook, transactionID, position, number, started, duration, status, due pq.Int64Array
 	var kinds, classes, problems, headers, excerpts, verdicts pq.StringArray
@@ -377,17 +481,16 @@ func (r *recorder) write(batch []*outcome) (map[int64]standing, error) {
 		webhook, transactionID, position, number, started, duration, kinds, status, classes, problems, headers, excerpts, due, verdicts,
 		bWebhook, bTransactionID, bPosition, r.d.config.Clock().UnixMicro(), failing)
 	if err != nil {
-		return nil, pgerr.Wrap("record deliveries", err)
+		return pgerr.Wrap("record deliveries", err)
 	}
 	defer rows.Close()
-	known := make(map[int64]standing, len(gWebhook))
 	for rows.Next() {
 		var number int64
 		var s standing
 		if err := rows.Scan(&number, &s.revision, &s.failures, &s.stopped, &s.noticed); err != nil {
-			return nil, pgerr.Wrap("record deliveries", err)
+			return pgerr.Wrap("record deliveries", err)
 		}
 		known[number] = s
 	}
-	return known, pgerr.Wrap("record deliveries", rows.Err())
+	return pgerr.Wrap("record deliveries", rows.Err())
 }

@@ -17,6 +17,7 @@ type statements struct {
 	renewStmt, takeStmt, releaseStmt, departStmt *sql.Stmt
 	fannedOutStmt, unreadStmt                    *sql.Stmt
 	pageStmt, dueStmt, blockStmt, recordStmt     *sql.Stmt
+	deliveredStmt                                *sql.Stmt
 }
 
 func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
@@ -24,6 +25,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 		renew: &s.renewStmt, take: &s.takeStmt, release: &s.releaseStmt, depart: &s.departStmt,
 		fannedOut: &s.fannedOutStmt, unread: &s.unreadStmt,
 		readPage: &s.pageStmt, readDue: &s.dueStmt, blockRows: &s.blockStmt, recordOutcomes: &s.recordStmt,
+		recordDelivered: &s.deliveredStmt,
 	} {
 		statement, err := db.PrepareContext(ctx, query)
 		if err != nil {
@@ -37,7 +39,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 
 func (s *statements) close() {
 	for _, statement := range []*sql.Stmt{s.renewStmt, s.takeStmt, s.releaseStmt, s.departStmt, s.fannedOutStmt, s.unreadStmt,
-		s.pageStmt, s.dueStmt, s.blockStmt, s.recordStmt} {
+		s.pageStmt, s.dueStmt, s.blockStmt, s.recordStmt, s.deliveredStmt} {
 		if statement != nil {
 			statement.Close()
 		}
