@@ -1,11 +1,12 @@
 package audit
 
 import (
+	"bytes"
 	"testing"
 	"time"
 )
 
-// go test ./eventstore/audit -run xxx -bench . -benchtime 1x: events per second for sealing, for chains and for seals.
+// go test ./eventstore/audit -run xxx -bench . -benchtime 1x: events per second for sealing, for chains, for seals, for an export and for a bundle.
 func BenchmarkLog(b *testing.B) {
 	const events = 400_000
 	for range b.N {
@@ -29,5 +30,9 @@ func BenchmarkLog(b *testing.B) {
 			r := Report{}
 			return f.log.verifySeals(b.Context(), Options{}, &r)
 		})
+		var bundle bytes.Buffer
+		rate("exported/s", func() error { _, err := f.log.Export(b.Context(), &bundle, ExportOptions{}); return err })
+		b.ReportMetric(float64(bundle.Len())/events, "B/event")
+		rate("bundled/s", func() error { _, err := VerifyBundle(b.Context(), &bundle, Options{}); return err })
 	}
 }

@@ -29,6 +29,16 @@ type Report struct {
 	Broken   []Broken `json:"broken"`   // the first 100 by name, each with its first bad event
 	BrokenAt int64    `json:"brokenAt"` // how many streams are broken
 	Seals    Sealing  `json:"seals"`
+	Bundle   *Bundled `json:"bundle,omitempty"` // nil for a database
+}
+
+// Bundled is what a bundle says about itself.
+type Bundled struct {
+	MadeAt    time.Time `json:"madeAt"`
+	Workspace string    `json:"workspace"` // whose events it tells; empty for all
+	Leaves    int64     `json:"leaves"`    // events of others, of which it tells the hash only
+	Partial   bool      `json:"partial"`   // it does not begin with the log
+	Signed    bool      `json:"signed"`    // its end is signed: it is as whole as it was made
 }
 
 // Broken names the first event of a stream that is not what was appended.
@@ -60,7 +70,7 @@ type Made struct {
 
 // Fault is something that does not fit a seal.
 type Fault struct {
-	Seal   int64  `json:"seal"`
+	Seal   int64  `json:"seal"` // 0 where it is about a bundle as a whole
 	Reason string `json:"reason"`
 	Sealed int    `json:"sealed,omitempty"` // how many events were sealed, where it is about events
 	Found  int    `json:"found,omitempty"`  // and how many are there
@@ -72,11 +82,13 @@ type Fault struct {
 }
 
 func (f Fault) String() string {
-	text := fmt.Sprintf("seal %d: ", f.Seal)
-	if f.At != "" {
-		text = fmt.Sprintf("seal %d, at %s: ", f.Seal, f.At)
+	text := f.Reason
+	switch {
+	case f.At != "":
+		text = fmt.Sprintf("seal %d, at %s: %s", f.Seal, f.At, f.Reason)
+	case f.Seal > 0:
+		text = fmt.Sprintf("seal %d: %s", f.Seal, f.Reason)
 	}
-	text += f.Reason
 	if f.Sealed != f.Found {
 		text += fmt.Sprintf(" (%d were sealed, %d are there)", f.Sealed, f.Found)
 	}
