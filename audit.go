@@ -69,7 +69,11 @@ func (w *Workspace) OrderDiff(ctx context.Context, id string, from, to ReadOptio
 			return OrderDiff{}, err
 		}
 	}
-	fields, err := jsondiff.Compare(before, after)
+	var document any = before
+	if first == 0 {
+		document = struct{}{} // what is not there has no fields
+	}
+	fields, err := jsondiff.Compare(document, after)
 	if err != nil {
 		return OrderDiff{}, fmt.Errorf("compare order %s with itself: %w", id, err)
 	}

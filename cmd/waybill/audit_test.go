@@ -243,6 +243,30 @@ func TestGoldenOrderDiff(t *testing.T) {
 	}
 }
 
+// What a history tells of an update, and of where a command came from.
+func TestGoldenHistoryOfAnUpdate(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	live(t, db)
+	engine, err := waybill.New(db.DB, waybill.Config{Now: ticking()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("long ", 30)
+	address := &order.Address{Address1: "10 Lovely Street", City: "Herndon", Country: "US"}
+	for _, command := range []domain.Command{
+		order.Create{OrderID: "ord_1", Currency: "USD", ShippingAddress: &order.Address{City: "Reston"}},
+		order.Update{OrderID: "ord_1", ShippingAddress: address, BillingAddress: address, Note: &text, Channel: &text, StoreID: &text,
+			LineItems: []order.LineItemInput{{ID: "li_1", Name: "Book\x1b[31m", SKU: "b", Quantity: 1, UnitPrice: 1000}}},
+	} {
+		_, err := engine.Execute(t.Context(), command, waybill.Actor("shop"), waybill.Correlation("checkout-77"), waybill.Causation("msg_9"), waybill.IdempotencyKey("k-"+command.CommandName()))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	on(db.DSN).run(t, "order", "history", "ord_1").golden(t, "order-history-update", "order", "history", "ord_1")
+}
+
 // Machines that allow less than what has happened.
 func TestGoldenConformDeviations(t *testing.T) {
 	t.Parallel()

@@ -186,18 +186,23 @@ func parseMoment(text string) (waybill.ReadOption, error) {
 
 func (p *program) printDiff(id string, d waybill.OrderDiff) {
 	p.printf("%s   version %d → %d\n", p.style.bold("Order "+clean(id)), d.From, d.To)
-	for _, c := range d.Statuses {
-		p.printf("  %s %s → %s\n", clean(c.Subject), orElse(p.style.status(c.From), "∅"), p.style.status(c.To))
-	}
 	if len(d.Fields) == 0 {
 		p.printf("  nothing differs\n")
 		return
 	}
-	if len(d.Statuses) > 0 {
-		p.printf("\n")
+	for _, c := range d.Statuses {
+		subject := c.Machine
+		if c.Machine == order.ShipmentMachine.Name {
+			subject = clean(c.Subject)
+		}
+		p.printf("  %s %s → %s\n", subject, orElse(p.style.status(c.From), "∅"), p.style.status(c.To))
 	}
 	for _, f := range d.Fields {
-		p.printf("  %s\n", fieldLine(p.style, f))
+		switch f.Field {
+		case "status", "paymentStatus", "fulfillmentStatus", "updatedAt": // told above, or always another
+		default:
+			p.printf("  %s\n", fieldLine(p.style, f))
+		}
 	}
 }
 
