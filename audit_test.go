@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-dev/waybill"
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/order"
+	"github.com/waybill-dev/waybill/eventstore"
 	"github.com/waybill-dev/waybill/eventstore/audit"
 	"github.com/waybill-dev/waybill/internal/pgtest"
 )
@@ -74,6 +75,29 @@ func TestOrderDiff(t *testing.T) {
 		if _, err := engine.OrderDiff(t.Context(), "ord_1", moments[0], moments[1]); !errors.As(err, new(*domain.NotFoundError)) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Statuses can be told from the state of every aggregate that there is, and so be held against its machines.
+func TestEveryAggregateConforms(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t).DB
+	store := eventstore.New(db)
+	for _, a := range waybill.Aggregates() {
+		// Nobody can read this event, which would not be noticed if nobody looked.
+		b := eventstore.NewBatch("default", domain.StreamID{Aggregate: a.Name, ID: "x"}, eventstore.Head{},
+			[]eventstore.Fact{{Type: "x", SchemaVersion: 1, Data: []byte(`{}`)}}, []byte(`{}`), time.Now(), nil)
+		if err := store.Append(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	engine, err := waybill.New(db, waybill.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := engine.Conform(t.Context(), audit.ConformOptions{})
+	if err != nil || len(found.Unchecked) > 0 || int(found.DeviateAt) != len(waybill.Aggregates()) {
+		t.Errorf("%+v, %v", found, err)
 	}
 }
 

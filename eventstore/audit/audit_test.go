@@ -418,17 +418,19 @@ func TestSealersKey(t *testing.T) {
 func TestLongLog(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.fill(MaxSealed+rangeSize, rangeSize*3/2)
+	const events, long = 6000, pageSize * 3 / 2
+	f.log.sealSize, f.log.rangeSize = 4000, 1000
+	f.fill(events, long)
 	f.seal()
 	var p Progress
 	r := f.verify(Options{Keys: []ed25519.PublicKey{public}, Progress: &p})
-	if !r.Intact() || r.Events != MaxSealed+rangeSize || r.Seals.Number != 2 || r.Seals.Sealed != r.Events || r.Seals.Unsealed != 0 {
+	if !r.Intact() || r.Events != events || r.Seals.Number != 2 || r.Seals.Sealed != r.Events || r.Seals.Unsealed != 0 {
 		t.Errorf("%+v", r)
 	}
 	if done, _ := p.Done(); p.Step() != "seals" || done != r.Events {
 		t.Errorf("%s: %d done", p.Step(), done)
 	}
-	if one := f.verify(Options{Workspace: "a", ChainsOnly: true}); one.Streams != 1 || one.Events != rangeSize*3/2 {
+	if one := f.verify(Options{Workspace: "a", ChainsOnly: true}); one.Streams != 1 || one.Events != long {
 		t.Errorf("one workspace: %+v", one)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

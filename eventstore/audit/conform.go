@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/order"
+	"github.com/waybill-dev/waybill/domain/subscription"
 )
 
 // ConformOptions tune [Log.Conform].
@@ -163,8 +164,11 @@ type Statuser interface{ Statuses() map[string]string }
 // statusesOf says how the statuses of an aggregate are told from its state; nil where nobody knows.
 func statusesOf(a *domain.Aggregate) func(domain.State) []status {
 	zero := a.New()
-	if _, ok := zero.(order.Order); ok {
+	switch zero.(type) {
+	case order.Order:
 		return func(s domain.State) []status { return orderStatuses(s.(order.Order)) }
+	case subscription.Subscriber:
+		return func(s domain.State) []status { return subscriberStatuses(s.(subscription.Subscriber)) }
 	}
 	if _, ok := zero.(Statuser); ok {
 		return func(s domain.State) (all []status) {
@@ -196,6 +200,14 @@ func orderStatuses(o order.Order) []status {
 		status{order.FulfillmentMachine.Name, "fulfillment", o.FulfillmentStatus})
 	for _, s := range o.Shipments {
 		all = append(all, status{order.ShipmentMachine.Name, "shipment " + s.ID, s.Status})
+	}
+	return all
+}
+
+func subscriberStatuses(s subscription.Subscriber) []status {
+	all := []status{{subscription.SubscriberMachine.Name, "subscriber", s.Status}}
+	for _, sub := range s.Subscriptions {
+		all = append(all, status{subscription.Machine.Name, "subscription " + sub.ID, sub.Status})
 	}
 	return all
 }

@@ -18,6 +18,8 @@ import (
 type Log struct {
 	db  *sql.DB
 	now func() time.Time
+
+	sealSize, rangeSize int // events that a seal covers at most, and that one reader takes at a time
 }
 
 // New returns the log of a database that is open with lib/pq and migrated. Seals are dated by now, which defaults to time.Now.
@@ -25,7 +27,7 @@ func New(db *sql.DB, now func() time.Time) *Log {
 	if now == nil {
 		now = time.Now
 	}
-	return &Log{db: db, now: now}
+	return &Log{db: db, now: now, sealSize: MaxSealed, rangeSize: rangeSize}
 }
 
 // Progress tells how far long work has come, while it goes on. It may be read at any time. A nil Progress is one that nobody looks at.
@@ -145,7 +147,7 @@ func (l *Log) Seal(ctx context.Context, key ed25519.PrivateKey, o SealOptions) (
 			return seals, events, &OtherKeyError{last.Number, last.PublicKey, key.Public().(ed25519.PublicKey)}
 		}
 		var c collector
-		err = l.leaves(ctx, last.Last, eventstore.Cursor{TransactionID: horizon}, MaxSealed, func(place eventstore.Cursor, at time.Time, hash []byte) error {
+		err = l.leaves(ctx, last.Last, eventstore.Cursor{TransactionID: horizon}, l.sealSize, func(place eventstore.Cursor, at time.Time, hash []byte) error {
 			c.add(place, at, hash)
 			o.Progress.add(1)
 			return nil
@@ -167,7 +169,7 @@ func (l *Log) Seal(ctx context.Context, key ed25519.PrivateKey, o SealOptions) (
 				return seals, events, err
 			}
 		}
-		if s.Events < MaxSealed {
+		if s.Events < l.sealSize {
 			return seals, events, nil
 		}
 	}

@@ -64,7 +64,7 @@ func (l *Log) divide(ctx context.Context, from, end place, ranges chan<- [2]plac
 	for from != end {
 		upto := end
 		err := l.db.QueryRowContext(ctx, `SELECT workspace, stream FROM stream_ahead($1, $2, $3, $4, $5)`,
-			from.workspace, from.stream, end.workspace, end.stream, rangeSize).Scan(&upto.workspace, &upto.stream)
+			from.workspace, from.stream, end.workspace, end.stream, l.rangeSize).Scan(&upto.workspace, &upto.stream)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return pgerr.Wrap("divide the log", err)
 		}
