@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"time"
 
@@ -63,7 +62,7 @@ func NewBatch(workspace string, stream domain.StreamID, after Head, facts []Fact
 			Workspace: workspace, Stream: stream, Version: after.Version + 1 + i, ID: newID(),
 			Type: f.Type, SchemaVersion: f.SchemaVersion, Data: f.Data, Metadata: metadata, RecordedAt: now,
 		}
-		r.Hash = chain(previous, r)
+		r.Hash = ChainHash(previous, r)
 		previous = r.Hash
 		b.Events[i] = r
 	}
@@ -84,29 +83,3 @@ func (b *Batch) Head() Head {
 }
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) } // fails only where the system has no randomness
-
-// chain hashes an event and the hash before it. Each part is preceded by its length, so that no two events can give the same bytes.
-// Position and transaction are left out: the database hands them out.
-func chain(previous []byte, r domain.Recorded) []byte {
-	h := sha256.New()
-	var number [8]byte
-	integer := func(n int64) {
-		binary.BigEndian.PutUint64(number[:], uint64(n))
-		h.Write(number[:])
-	}
-	text := func(b []byte) {
-		integer(int64(len(b)))
-		h.Write(b)
-	}
-	text(previous)
-	text([]byte(r.Workspace))
-	text([]byte(r.Stream.String()))
-	integer(int64(r.Version))
-	text(r.ID[:])
-	text([]byte(r.Type))
-	integer(int64(r.SchemaVersion))
-	text(r.Data)
-	text(r.Metadata)
-	integer(r.RecordedAt.UnixMicro())
-	return h.Sum(nil)
-}

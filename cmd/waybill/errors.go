@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/eventstore"
+	"github.com/waybill-dev/waybill/eventstore/audit"
 	"github.com/waybill-dev/waybill/internal/localpg"
 	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/migrations"
@@ -49,7 +50,11 @@ func explain(err error) failure {
 		notFound     *domain.NotFoundError
 		unknownEvent *domain.UnknownEventError
 		conflict     *eventstore.ConflictError
-		chain        *eventstore.ChainError
+		altered      *audit.AlteredError
+		bundle       *audit.BundleError
+		otherKey     *audit.OtherKeyError
+		badSeal      *audit.BadSealError
+		nonconform   *audit.NonconformError
 		mismatch     *waybill.IdempotencyMismatchError
 		pending      *migrations.PendingError
 		newer        *migrations.NewerSchemaError
@@ -81,8 +86,22 @@ func explain(err error) failure {
 		f.code, f.hint = "unknown_event", "use the version of waybill that wrote it, or a newer one"
 	case errors.As(err, &conflict):
 		f.code = "conflict"
-	case errors.As(err, &chain):
+	case errors.As(err, &altered):
 		f.code, f.hint = "broken_history", "somebody changed the events table behind the engine's back: compare it with a backup"
+		if altered.Report.BrokenAt == 0 {
+			f.hint = "somebody changed the events or the seals behind the engine's back: compare them with a backup"
+		}
+		if altered.Report.Bundle != nil {
+			f.hint = "somebody changed the bundle, or the log that it was made of"
+		}
+	case errors.As(err, &bundle):
+		f.code, f.hint = "bad_bundle", "get the file again from where it was exported"
+	case errors.As(err, &otherKey):
+		f.code = "other_key"
+	case errors.As(err, &badSeal):
+		f.code, f.hint = "broken_history", "`waybill audit verify` tells more"
+	case errors.As(err, &nonconform):
+		f.code, f.hint = "nonconforming_history", "allow these moves, or keep the old machine until these orders are through"
 	case errors.As(err, &mismatch):
 		f.code = "idempotency_mismatch"
 	case errors.As(err, &pending):

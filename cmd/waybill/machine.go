@@ -41,6 +41,7 @@ func (p *program) machineCommand() *cobra.Command {
 		},
 	}
 	c.Flags().VarP(&format, "output", "o", "how to print: text, json, mermaid or dot")
+	c.AddCommand(p.machineConformCommand(names))
 	return c
 }
 

@@ -2,16 +2,18 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-dev/waybill"
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/order"
+	"github.com/waybill-dev/waybill/outbox/delivery"
 )
 
 func (p *program) orderCommand() *cobra.Command {
-	return family("order", "Look at an order, now or as it was", p.orderShowCommand(), p.orderHistoryCommand())
+	return family("order", "Look at an order, now or as it was", p.orderShowCommand(), p.orderHistoryCommand(), p.orderDiffCommand())
 }
 
 // moment is the time or version at which an order is looked at.
@@ -112,12 +114,96 @@ func (p *program) history(ctx context.Context, s *session, id string, options []
 	if err != nil {
 		return err
 	}
+	if err := addDeliveries(ctx, s, id, steps); err != nil {
+		return err
+	}
 	if p.json() {
 		return p.printHistoryJSON(id, steps)
 	}
 	p.printf("%s   %s\n\n", p.style.bold(title(state)), statuses(p.style, state))
 	p.printSteps(steps)
 	return nil
+}
+
+func (p *program) orderDiffCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff ID FROM [TO]",
+		Short: "Show which fields of an order differ between two moments",
+		Long: `Show which statuses and fields of an order differ between two moments. Each is a version, or a time
+(2026-07-01T15:04:05Z, or 2026-07-01 for the end of that day in UTC). 0 is before the order's first event;
+without TO it is now.`,
+		Example: `  waybill order diff ord_1 3 7
+  waybill order diff ord_1 2026-07-01`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 3 {
+				return nil
+			}
+			return words("ID", "FROM")(c, args)
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkID("an order", args[0]); err != nil {
+				return err
+			}
+			from, err := parseMoment(args[1])
+			if err != nil {
+				return err
+			}
+			var to waybill.ReadOption
+			if len(args) == 3 {
+				if args[2] == "0" {
+					return usagef("give the later moment as TO", "before its first event the order was nothing")
+				}
+				if to, err = parseMoment(args[2]); err != nil {
+					return err
+				}
+			}
+			return p.use(c.Context(), withoutSecrets, func(s *session) error {
+				diff, err := s.workspace.OrderDiff(c.Context(), args[0], from, to)
+				if err != nil {
+					return err
+				}
+				if p.json() {
+					return p.printJSON(diff)
+				}
+				p.printDiff(args[0], diff)
+				return nil
+			})
+		},
+	}
+}
+
+// parseMoment reads a version or a time.
+func parseMoment(text string) (waybill.ReadOption, error) {
+	if version, err := strconv.Atoi(text); err == nil && version >= 0 {
+		return waybill.AtVersion(version), nil
+	}
+	at, err := parseTime("", text)
+	if err != nil {
+		return nil, usagef("give a version such as 3, or a time such as 2026-07-01T15:04:05Z", "%.40q is neither a version nor a time", text)
+	}
+	return waybill.AsOf(at), nil
+}
+
+func (p *program) printDiff(id string, d waybill.OrderDiff) {
+	p.printf("%s   version %d → %d\n", p.style.bold("Order "+clean(id)), d.From, d.To)
+	if len(d.Fields) == 0 {
+		p.printf("  nothing differs\n")
+		return
+	}
+	for _, c := range d.Statuses {
+		subject := c.Machine
+		if c.Machine == order.ShipmentMachine.Name {
+			subject = clean(c.Subject)
+		}
+		p.printf("  %s %s → %s\n", subject, orElse(p.style.status(c.From), "∅"), p.style.status(c.To))
+	}
+	for _, f := range d.Fields {
+		switch f.Field {
+		case "status", "paymentStatus", "fulfillmentStatus", "updatedAt": // told above, or always another
+		default:
+			p.printf("  %s\n", fieldLine(p.style, f))
+		}
+	}
 }
 
 // readSteps reads an order's life up to a version, or all of it where that is 0.
@@ -139,19 +225,43 @@ func readSteps(ctx context.Context, ws *waybill.Workspace, id string, last int) 
 	return steps, t.state, nil
 }
 
+// addDeliveries adds to each step what became of telling webhooks of it.
+func addDeliveries(ctx context.Context, s *session, id string, steps []step) error {
+	const page = 500
+	for begin := 0; begin < len(steps); begin += page {
+		found, err := delivery.OfStream(ctx, s.DB, s.workspace.Name(), domain.StreamID{Aggregate: order.Name, ID: id}, begin)
+		if err != nil {
+			return err
+		}
+		for _, d := range found {
+			if d.Version <= len(steps) { // versions are numbered from 1, without gaps
+				steps[d.Version-1].deliveries = append(steps[d.Version-1].deliveries, d)
+			}
+		}
+	}
+	return nil
+}
+
 // printSteps prints events under the command that led to them.
 func (p *program) printSteps(steps []step) {
 	var t table
 	t.right = []int{0}
+	first := 0 // of the command's events
 	for i, s := range steps {
 		t.add(p.style.dim(itoa(s.Version)), s.Type, s.text(p.style))
+		for _, line := range s.details(p.style) {
+			t.add("", "", "  "+line)
+		}
 		if i+1 < len(steps) && sameCommand(s, steps[i+1]) {
 			continue
 		}
-		first := steps[i+1-len(t.rows)]
-		p.printf("%s  %s\n", p.style.dim(when(first.RecordedAt)), p.style.cyan(first.by()))
+		head := p.style.dim(when(steps[first].RecordedAt)) + "  " + p.style.cyan(steps[first].by())
+		if why := s.because(); why != "" {
+			head += p.style.dim("  (" + why + ")")
+		}
+		p.printf("%s\n", head)
 		t.writeAs(p.stdout, "  ", stepWidths)
-		t.rows = nil
+		t.rows, first = nil, i+1
 	}
 }
 
@@ -166,12 +276,14 @@ func sameCommand(a, b step) bool {
 func (p *program) printHistoryJSON(id string, steps []step) error {
 	type entry struct {
 		recordedJSON
-		Description string         `json:"description"`
-		Changes     []order.Change `json:"changes"`
+		Description string                `json:"description"`
+		Changes     []order.Change        `json:"changes"`
+		Fields      []waybill.FieldChange `json:"fields"`
+		Deliveries  []delivery.OfEvent    `json:"deliveries"`
 	}
 	entries := make([]entry, len(steps))
 	for i, s := range steps {
-		entries[i] = entry{jsonOf(s.Recorded), order.Describe(s.event), append([]order.Change{}, s.changes...)}
+		entries[i] = entry{jsonOf(s.Recorded), order.Describe(s.event), append([]order.Change{}, s.changes...), s.fields, append([]delivery.OfEvent{}, s.deliveries...)}
 	}
 	return p.printJSON(struct {
 		Order  string  `json:"order"`

@@ -129,6 +129,10 @@ func TestGoldenDeliveries(t *testing.T) {
 			r.golden(t, name+"-"+format, args...)
 		}
 	}
+	r := c.run(t, "order", "history", "ACS-176461165")
+	r.stdout = regexp.MustCompile(`next at `+times.String()).ReplaceAllString(r.stdout, "next at <time>")
+	r.stdout = strings.ReplaceAll(r.stdout, "to fails blocked", "to fails pending")
+	r.golden(t, "order-history-deliveries", "order", "history", "ACS-176461165")
 	// Whether the relay has noticed already that this one has to wait is a matter of moments.
 	heldBack := regexp.MustCompile(`^order.refunded   (blocked|pending)\n(.+\n)+\n  not tried yet\n$`)
 	if r := c.run(t, "delivery", "show", id("fails", "order.refunded")); !heldBack.MatchString(r.stdout) {
