@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/outbox/profile"
@@ -106,13 +107,15 @@ func (l Limits) withDefaults() Limits {
 
 // Deliverer is one process's part in delivering.
 type Deliverer struct {
-	config  Config
-	id      uuid.UUID
-	log     *slog.Logger
-	send    sender
-	states  *states
-	slots   slots
-	readers chan struct{} // a token for each reader
+	config   Config
+	id       uuid.UUID
+	log      *slog.Logger
+	send     sender
+	states   *states
+	messages *lru.Cache[messageKey, keptMessage]
+	owned    atomic.Int64 // queues
+	slots    slots
+	readers  chan struct{} // a token for each reader
 
 	statements statements
 	recorder   *recorder
@@ -156,15 +159,20 @@ func New(config Config) (*Deliverer, error) {
 	if err != nil {
 		return nil, err
 	}
+	messages, err := lru.New[messageKey, keptMessage](keptMessages)
+	if err != nil {
+		return nil, err
+	}
 	d := &Deliverer{
-		config:  config,
-		log:     config.Logger,
-		send:    sender{transport: config.Transport, clock: config.Clock},
-		states:  states,
-		slots:   slots{free: config.Senders},
-		readers: make(chan struct{}, config.Readers),
-		changed: make(chan struct{}, 1),
-		queues:  map[int64]*queue{},
+		messages: messages,
+		config:   config,
+		log:      config.Logger,
+		send:     sender{transport: config.Transport, clock: config.Clock},
+		states:   states,
+		slots:    slots{free: config.Senders},
+		readers:  make(chan struct{}, config.Readers),
+		changed:  make(chan struct{}, 1),
+		queues:   map[int64]*queue{},
 	}
 	return d, nil
 }

@@ -90,6 +90,7 @@ func (k *keeper) remove(q *queue) {
 	delete(k.leaving, q)
 	k.d.mu.Lock()
 	delete(k.d.queues, q.number)
+	k.d.owned.Store(int64(len(k.d.queues)))
 	k.d.mu.Unlock()
 }
 
@@ -195,6 +196,7 @@ func (k *keeper) take(ctx context.Context, limit int) error {
 		// A queue that was lost and is still being drained keeps its place; the lease runs out and is taken again later.
 		if k.d.queues[number] == nil {
 			k.d.queues[number] = newQueue(k.d, number, fences[number], t, until)
+			k.d.owned.Store(int64(len(k.d.queues)))
 			k.d.log.Info("delivering for a webhook", "webhook", t.id, "workspace", t.workspace, "fence", fences[number])
 		}
 	}

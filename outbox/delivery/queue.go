@@ -293,7 +293,7 @@ func (q *queue) attempt(it *item) *outcome {
 	t := q.target
 	q.mu.Unlock()
 	o := &outcome{queue: q, item: it, startedAt: q.d.config.Clock(), circuit: t.profile.Circuit}
-	message, err := t.render(it)
+	message, err := q.d.render(t, it)
 	switch {
 	case errors.As(err, new(errFilter)):
 		q.d.config.Metrics.Filters.Inc()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,7 @@ type target struct {
 	include       []string
 	rateLimit     int // attempts a second; 0 is no limit
 	profile       *profile.Profile
+	asked         string // events and include in one: what a message depends on besides its event and the profile
 	schedule      profile.Schedule
 	filter        *webhook.Filter // nil where there is none
 	failures      int             // in a row, when this was read
@@ -71,6 +73,7 @@ func (t *target) equip(profiles profile.Set, sealer *webhook.Sealer, address, fi
 		return fmt.Errorf("this program has no profile %q", profileName)
 	}
 	t.schedule = t.profile.Schedule
+	t.asked = strings.Join(t.events, ",") + "|" + strings.Join(t.include, ",")
 	if retries != nil {
 		t.schedule = profile.Schedule{}
 		for _, us := range retries {
@@ -118,12 +121,11 @@ func (e errFilter) Error() string { return "the filter cannot be applied: " + e.
 
 // render gives the message for an item. It returns [profile.ErrNothingToSay] where the filter refuses it, and an errFilter where that
 // cannot tell.
-func (t *target) render(it *item) (profile.Message, error) {
+func (d *Deliverer) render(t *target, it *item) (profile.Message, error) {
 	if it.fault != nil {
 		return profile.Message{}, it.fault
 	}
-	it.occurrence.Subscribed, it.occurrence.Include = t.events, t.include
-	m, err := t.profile.Render(it.occurrence)
+	m, err := d.message(t, it)
 	if err != nil || t.filter == nil {
 		return m, err
 	}
@@ -135,6 +137,42 @@ func (t *target) render(it *item) (profile.Message, error) {
 	}
 	return m, nil
 }
+
+// messageKey tells messages from each other.
+type messageKey struct {
+	event   key
+	profile string
+	asked   string
+}
+
+// message renders an item, unless that was just done for another webhook.
+func (d *Deliverer) message(t *target, it *item) (profile.Message, error) {
+	it.occurrence.Subscribed, it.occurrence.Include = t.events, t.include
+	if d.owned.Load() < 2 {
+		return t.profile.Render(it.occurrence)
+	}
+	k := messageKey{it.key, t.profile.Name, t.asked}
+	if kept, ok := d.messages.Get(k); ok && time.Since(kept.at) < keepMessage {
+		return kept.Message, nil
+	}
+	m, err := t.profile.Render(it.occurrence)
+	if err == nil && len(m.Body) <= maxKeptMessage {
+		d.messages.Add(k, keptMessage{m, time.Now()})
+	}
+	return m, err
+}
+
+type keptMessage struct {
+	profile.Message
+	at time.Time
+}
+
+// keptMessages of at most maxKeptMessage bytes are in memory for a moment, for webhooks that are told the same.
+const (
+	keptMessages   = 4096
+	maxKeptMessage = 16 << 10
+	keepMessage    = 10 * time.Second
+)
 
 // targets reads the settings of webhooks, without those that have been switched off or stopped.
 func (k *keeper) targets(ctx context.Context, numbers []int64) (map[int64]*target, error) {
