@@ -87,15 +87,19 @@ END $$;
 
 -- The events of the log behind one place, up to and including another. On a table that has grown since it was last analysed the planner
 -- would rather fetch and sort the whole backlog, at every read; so this function leaves it no choice but to walk along the index.
+-- (It is written in plpgsql, which keeps its plan for the session; a function in sql that cannot be inlined is parsed and planned at each call.)
 -- +goose StatementBegin
 CREATE FUNCTION next_events(after_transaction bigint, after_position bigint, upto_transaction bigint, upto_position bigint, at_most integer)
 RETURNS TABLE (transaction_id bigint, "position" bigint, workspace text, stream text, type text)
-LANGUAGE sql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+LANGUAGE plpgsql STABLE ROWS 100 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT e.transaction_id, e.position, e.workspace, e.stream, e.type FROM events e
     WHERE (e.transaction_id, e.position) > (after_transaction, after_position)
         AND (e.transaction_id, e.position) <= (upto_transaction, upto_position)
-    ORDER BY e.transaction_id, e.position LIMIT at_most
-$$;
+    ORDER BY e.transaction_id, e.position LIMIT at_most;
+END $$;
 -- +goose StatementEnd
 
 -- One row for each command that was issued under a key and had an outcome: the versions that it appended to its stream, or none

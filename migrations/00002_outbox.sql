@@ -190,22 +190,28 @@ END $$;
 -- +goose StatementBegin
 CREATE FUNCTION next_deliveries(of_webhook bigint, after_transaction bigint, after_position bigint, at_most integer)
 RETURNS TABLE (transaction_id bigint, "position" bigint, stream text, state text, resent boolean)
-LANGUAGE sql STABLE ROWS 10 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+LANGUAGE plpgsql STABLE ROWS 10 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT d.transaction_id, d.position, d.stream, d.state, d.resent FROM deliveries d
     WHERE d.webhook = of_webhook AND (d.transaction_id, d.position) > (after_transaction, after_position)
-    ORDER BY d.webhook, d.transaction_id, d.position LIMIT at_most
-$$;
+    ORDER BY d.webhook, d.transaction_id, d.position LIMIT at_most;
+END $$;
 -- +goose StatementEnd
 
 -- A webhook's retries in the order in which they are due.
 -- +goose StatementBegin
 CREATE FUNCTION next_retries(of_webhook bigint, at_most integer)
 RETURNS TABLE (transaction_id bigint, "position" bigint, stream text, resent boolean, attempts integer, earlier integer, due_at timestamptz)
-LANGUAGE sql STABLE ROWS 10 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+LANGUAGE plpgsql STABLE ROWS 10 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT d.transaction_id, d.position, d.stream, d.resent, d.attempts, d.earlier, d.due_at FROM deliveries d
     WHERE d.webhook = of_webhook AND d.state = 'retry'
-    ORDER BY d.webhook, d.due_at LIMIT at_most
-$$;
+    ORDER BY d.webhook, d.due_at LIMIT at_most;
+END $$;
 -- +goose StatementEnd
 
 -- +goose Down

@@ -124,6 +124,9 @@ func (Checkpoints) NextOffsetQuery(p watermill.NextOffsetQueryParams) (watermill
 	return watermill.Query{Query: nextOffset, Args: []any{p.ConsumerGroup}}, nil
 }
 
+const moveCheckpoint = `UPDATE checkpoints SET transaction_id = $2, position = $3
+	WHERE consumer = $1 AND (transaction_id, position) = ($4, $5)`
+
 // AckMessageQuery moves the checkpoint from the beginning of a range to its end.
 func (Checkpoints) AckMessageQuery(p watermill.AckMessageQueryParams) (watermill.Query, error) {
 	r, ok := p.LastRow.ExtraData[rangeKey].(Range)
@@ -131,9 +134,8 @@ func (Checkpoints) AckMessageQuery(p watermill.AckMessageQueryParams) (watermill
 		return watermill.Query{}, errors.New("checkpoints are for messages of LogSchema")
 	}
 	return watermill.Query{
-		Query: `UPDATE checkpoints SET transaction_id = $2, position = $3
-			WHERE consumer = $1 AND (transaction_id, position) = ($4, $5)`,
-		Args: []any{p.ConsumerGroup, r.UpTo.TransactionID, r.UpTo.Position, r.After.TransactionID, r.After.Position},
+		Query: moveCheckpoint,
+		Args:  []any{p.ConsumerGroup, r.UpTo.TransactionID, r.UpTo.Position, r.After.TransactionID, r.After.Position},
 	}, nil
 }
 

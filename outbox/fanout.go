@@ -37,8 +37,9 @@ type fanOut struct {
 }
 
 type handled struct {
-	webhooks []int64 // that deliveries were made for
-	failure  error
+	webhooks   []int64 // that deliveries were made for
+	deliveries int     // that were made
+	failure    error
 }
 
 // topic is needed by watermill-sql; the schema adapter knows the table.
@@ -47,10 +48,19 @@ const topic = "events"
 // run subscribes to the log and fans out until ctx ends.
 func (f *fanOut) run(ctx context.Context, db *sql.DB, batchSize int) (wait func(), err error) {
 	f.ctx, f.handled = ctx, make(chan handled, 1)
+	beginner, err := prepare(ctx, db, selectRange, fanOutRange, moveCheckpoint)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			beginner.close()
+		}
+	}()
 	// A message that is not acknowledged in time, or while the subscriber closes, would be committed without its checkpoint. So
 	// there is no deadline, and the subscription is ended through its context, which ends the transaction with it.
 	noDeadline := time.Duration(0)
-	subscriber, err := watermillsql.NewSubscriber(watermillsql.BeginnerFromStdSQL(db), watermillsql.SubscriberConfig{
+	subscriber, err := watermillsql.NewSubscriber(beginner, watermillsql.SubscriberConfig{
 		ConsumerGroup:  delivery.Consumer,
 		SchemaAdapter:  LogSchema{BatchSize: batchSize},
 		OffsetsAdapter: Checkpoints{},
@@ -71,6 +81,7 @@ func (f *fanOut) run(ctx context.Context, db *sql.DB, batchSize int) (wait func(
 			f.handle(m)
 		}
 		subscriber.Close()
+		beginner.close()
 	}, nil
 }
 
@@ -88,7 +99,7 @@ WITH made AS (
 	ORDER BY w.number, e.transaction_id, e.position
 	RETURNING webhook
 )
-SELECT DISTINCT webhook FROM made`
+SELECT webhook, count(*) FROM made GROUP BY webhook`
 
 // handle fans a range out, in the transaction that will move the checkpoint. If it fails it rolls that transaction back and
 // acknowledges all the same: the subscriber finds its transaction gone, and begins anew. Had it refused the message, it would get it
@@ -100,38 +111,48 @@ func (f *fanOut) handle(m *message.Message) {
 		f.handled <- handled{failure: errors.New("the message came without its transaction")}
 		return
 	}
-	webhooks, err := insertDeliveries(m, tx.(*watermillsql.StdSQLTx).Tx)
+	made, err := insertDeliveries(m, tx.(preparedTx))
 	if err != nil {
 		tx.Rollback()
 	} else if f.beforeAck != nil {
 		f.beforeAck()
 	}
-	f.handled <- handled{webhooks, err}
+	made.failure = err
+	f.handled <- made
 }
 
-func insertDeliveries(m *message.Message, tx *sql.Tx) (webhooks []int64, err error) {
+func insertDeliveries(m *message.Message, tx preparedTx) (made handled, err error) {
 	r, err := RangeOf(m)
 	if err != nil {
-		return nil, err
+		return made, err
 	}
-	rows, err := tx.QueryContext(m.Context(), fanOutRange, r.After.TransactionID, r.After.Position, r.UpTo.TransactionID, r.UpTo.Position)
+	rows, err := tx.query(m.Context(), fanOutRange, r.After.TransactionID, r.After.Position, r.UpTo.TransactionID, r.UpTo.Position)
 	if err != nil {
-		return nil, err
+		return made, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var webhook int64
-		if err := rows.Scan(&webhook); err != nil {
-			return nil, err
+		var n int
+		if err := rows.Scan(&webhook, &n); err != nil {
+			return made, err
 		}
-		webhooks = append(webhooks, webhook)
+		made.webhooks, made.deliveries = append(made.webhooks, webhook), made.deliveries+n
 	}
-	return webhooks, rows.Err()
+	return made, rows.Err()
 }
 
 // firstWait is how soon to look again where nothing was found. What woke us may just have been too young to be read: its transaction
 // was not the oldest. So the first waits are short, and grow up to the interval for polling.
 const firstWait = 2 * time.Millisecond
+
+// While much is appended, a look at the log comes so long after the one before, unless there is no end of what is to be done: it
+// costs five round trips and a commit, whether it finds ten events or a hundred.
+const (
+	busy   = 16 // deliveries are much
+	full   = 1000
+	gather = 5 * time.Millisecond
+)
 
 // HandleError is called when a look at the log is over: with everything committed, if err is nil. It waits until it is time for the
 // next one.
@@ -160,8 +181,12 @@ func (f *fanOut) HandleError(_ watermill.LoggerAdapter, nothing bool, err error)
 		f.idle = min(max(2*f.idle, firstWait), f.poll)
 		f.wait(f.wake)
 	default:
-		f.idle = 0
 		f.made(h.webhooks)
+		if f.idle = 0; h.deliveries >= busy && h.deliveries < full {
+			f.idle = gather
+			f.wait(nil)
+			f.idle = 0
+		}
 	}
 	return 0
 }
