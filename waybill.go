@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/webhook"
 	"github.com/waybill-dev/waybill/eventstore"
+	"github.com/waybill-dev/waybill/eventstore/vault"
 	"github.com/waybill-dev/waybill/migrations"
 	"github.com/waybill-dev/waybill/outbox"
 	"github.com/waybill-dev/waybill/outbox/delivery"
@@ -29,6 +30,7 @@ type Engine struct {
 
 	db         *sql.DB
 	config     Config
+	vault      *vault.Vault
 	store      *eventstore.Store
 	aggregates map[string]*domain.Aggregate
 	cache      *lru.Cache[cacheKey, entry] // nil where nothing is to be kept
@@ -50,7 +52,12 @@ func Migrate(ctx context.Context, db *sql.DB) error {
 // wrong with them; it does not touch the database yet.
 func New(db *sql.DB, config Config) (*Engine, error) {
 	config = config.withDefaults()
-	e := &Engine{db: db, config: config, store: eventstore.New(db), aggregates: map[string]*domain.Aggregate{}}
+	keys, err := vault.New(vault.Config{DB: db, MasterKeys: config.masterKeys(), Clock: config.Now})
+	if err != nil {
+		return nil, err
+	}
+	store := eventstore.New(db, eventstore.WithVault(keys))
+	e := &Engine{db: db, config: config, vault: keys, store: store, aggregates: map[string]*domain.Aggregate{}}
 	e.relays.herald.DB, e.deliveries = db, delivery.NewMetrics()
 	for _, a := range append(slices.Clone(config.Aggregates), webhook.Aggregate()) {
 		if err := a.Check(); err != nil {
@@ -61,7 +68,6 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 		}
 		e.aggregates[a.Name] = a
 	}
-	var err error
 	if e.views, err = projections.New(projections.Config{DB: db, Projections: config.Projections, Logger: config.Logger}); err != nil {
 		return nil, err
 	}
