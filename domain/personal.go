@@ -41,15 +41,35 @@ type member struct {
 const personalTag = "personal"
 
 // shapeOf panics over a tag that cannot be right, which is a mistake in the program and not in its input.
-func shapeOf(t reflect.Type) *shape { return shapeWithin(t, nil) }
+func shapeOf(t reflect.Type) *shape {
+	if s := shapeWithin(t, map[reflect.Type]*shape{}); s.holds(map[*shape]bool{}) {
+		return s
+	}
+	return nil
+}
+
+// holds says whether anything within is personal, or the id of a person.
+func (s *shape) holds(seen map[*shape]bool) bool {
+	if s == nil || seen[s] {
+		return false
+	}
+	seen[s] = true
+	if s.personal || s.subject || s.each.holds(seen) {
+		return true
+	}
+	for _, field := range s.fields {
+		if field.holds(seen) {
+			return true
+		}
+	}
+	return false
+}
 
 var marshaler = reflect.TypeFor[json.Marshaler]()
 
-func shapeWithin(t reflect.Type, around []reflect.Type) *shape {
-	for _, outer := range around {
-		if outer == t {
-			return nil // a type within itself: what is personal in it has a shape already where it first occurs, and nobody nests people
-		}
+func shapeWithin(t reflect.Type, around map[reflect.Type]*shape) *shape {
+	if s := around[t]; s != nil {
+		return s // a type within itself
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -66,8 +86,9 @@ func shapeWithin(t reflect.Type, around []reflect.Type) *shape {
 	default:
 		return nil
 	}
-	around = append(around, t)
 	s := &shape{fields: map[string]*shape{}}
+	around[t] = s
+	defer delete(around, t)
 	for i := range t.NumField() {
 		s.add(t, t.Field(i), around)
 	}
@@ -77,12 +98,12 @@ func shapeWithin(t reflect.Type, around []reflect.Type) *shape {
 	return s
 }
 
-func (s *shape) add(t reflect.Type, f reflect.StructField, around []reflect.Type) {
+func (s *shape) add(t reflect.Type, f reflect.StructField, around map[reflect.Type]*shape) {
 	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 	var of *shape
 	switch tag := f.Tag.Get(personalTag); tag {
 	case "":
-		if of = shapeWithin(f.Type, around); of == nil || name == "-" {
+		if of = shapeWithin(f.Type, around); of == nil || name == "-" || !f.IsExported() && !f.Anonymous {
 			return
 		}
 	case "true":
@@ -92,7 +113,7 @@ func (s *shape) add(t reflect.Type, f reflect.StructField, around []reflect.Type
 			of, s.scope = &shape{subject: true}, true
 		}
 	}
-	if of == nil || name == "-" || !f.IsExported() {
+	if of == nil || name == "-" || !f.IsExported() && !f.Anonymous {
 		panic(fmt.Sprintf("domain: the tag %q of %s.%s cannot be: true is for exported strings, subject for one that is an id", f.Tag, t, f.Name))
 	}
 	if f.Anonymous && name == "" && of.fields != nil { // its fields are this struct's own

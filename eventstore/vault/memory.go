@@ -85,6 +85,12 @@ func (m *memory) keepCurrent(o owner, k *key) {
 	m.current.Add(o, k)
 }
 
+func (m *memory) dropCurrent(o owner) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.current.Remove(o)
+}
+
 func (m *memory) forget(ids []uuid.UUID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -206,6 +206,7 @@ func (v *Vault) Destroyed(ctx context.Context, ids []uuid.UUID) (gone []uuid.UUI
 
 // AdoptTx makes the keys of a stream those of a customer, within tx, because the stream has turned out to be about that customer.
 func (v *Vault) AdoptTx(ctx context.Context, tx *sql.Tx, workspace string, stream domain.StreamID, customer Subject) error {
+	v.memory.dropCurrent(owner{workspace, Stream(stream)})
 	_, err := tx.ExecContext(ctx, `
 		UPDATE personal_keys SET subject = $3, current = false, adopted_from = $2
 		WHERE workspace = $1 AND subject = $2 AND destroyed_at IS NULL`, workspace, string(Stream(stream)), string(customer))
