@@ -111,6 +111,9 @@ func (r *request) seal(ctx context.Context, tx *sql.Tx, current entry, events []
 			continue
 		}
 		fields := codec.Personal(facts[i].Type, facts[i].Data)
+		if len(fields) == 0 && current.head.Version+i == 0 {
+			continue // nothing to seal, and nothing that could change hands
+		}
 		now := r.workspace.engine.config.Now()
 		for ; evolved < i; evolved++ {
 			state = r.aggregate.Evolve(state, events[evolved], now)

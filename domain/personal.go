@@ -200,6 +200,9 @@ func (f *finder) value(s *shape) (text []byte) {
 	case '"':
 		f.skip()
 		if text = f.data[start:f.at]; s.personal && len(text) > len(`""`) {
+			if f.found == nil {
+				f.found = make([]PersonalField, 0, 16)
+			}
 			f.found = append(f.found, PersonalField{Start: start, End: f.at, OfState: true})
 		}
 	default:

@@ -32,6 +32,8 @@ type SealedPart struct {
 
 const sealedMember = "$personal"
 
+const uuidLength = 36
+
 const sealedPrefix = `{"` + sealedMember + `":[`
 
 var errSealedForm = errors.New("the member " + sealedMember + " is damaged, or a newer program wrote it")
@@ -40,7 +42,7 @@ var errSealedForm = errors.New("the member " + sealedMember + " is damaged, or a
 func (s Sealed) Encode() json.RawMessage {
 	size := len(sealedPrefix) + len(s.Masked) + 1
 	for _, p := range s.Parts {
-		size += len(`"".,`) + 36 + base64.RawStdEncoding.EncodedLen(len(p.Ciphertext))
+		size += len(`"".,`) + uuidLength + base64.RawStdEncoding.EncodedLen(len(p.Ciphertext))
 	}
 	b := append(make([]byte, 0, size), sealedPrefix...)
 	for i, p := range s.Parts {
@@ -85,12 +87,20 @@ type Patch []byte
 // Mask takes personal fields out of data. groups says, for each field, the number of the patch that it goes to, counted from 0.
 func Mask(data json.RawMessage, fields []PersonalField, groups []int) (masked json.RawMessage, patches []Patch) {
 	patches = make([]Patch, slices.Max(groups)+1)
-	masked = make(json.RawMessage, 0, len(data))
+	size := 0
+	for _, f := range fields {
+		size += f.End - f.Start + 4
+	}
+	masked = make(json.RawMessage, 0, len(data)+len(fields)*len(erasedToken))
 	done := 0
 	for i, f := range fields {
 		masked = append(masked, data[done:f.Start]...)
 		token := data[f.Start:f.End]
-		p := binary.AppendUvarint(patches[groups[i]], uint64(len(masked)))
+		p := patches[groups[i]]
+		if p == nil {
+			p = make(Patch, 0, size)
+		}
+		p = binary.AppendUvarint(p, uint64(len(masked)))
 		p = binary.AppendUvarint(p, uint64(len(token)))
 		patches[groups[i]] = append(p, token...)
 		masked = append(masked, erasedToken...)
@@ -150,10 +160,17 @@ func (r *Recorded) Stored() json.RawMessage {
 
 // Keys are the keys with which parts of the event are sealed.
 func (r *Recorded) Keys() []uuid.UUID {
-	s, _, _ := ParseSealed(r.Stored())
-	keys := make([]uuid.UUID, len(s.Parts))
-	for i, p := range s.Parts {
-		keys[i] = p.Key
+	data := r.Stored()
+	if !IsSealed(data) {
+		return nil
+	}
+	list, _, _ := bytes.Cut(data[len(sealedPrefix):], []byte("],"))
+	var keys []uuid.UUID
+	for len(list) > 1+uuidLength {
+		if key, err := uuid.ParseBytes(list[1 : 1+uuidLength]); err == nil {
+			keys = append(keys, key)
+		}
+		_, list, _ = bytes.Cut(list, []byte{','})
 	}
 	return keys
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,18 +15,32 @@ import (
 	"github.com/waybill-dev/waybill/migrations"
 )
 
-// querier is a database or a transaction.
-type querier interface {
-	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-	ExecContext(context.Context, string, ...any) (sql.Result, error)
-}
-
-func (v *Vault) in(tx *sql.Tx) querier {
-	if tx != nil {
-		return tx
+// statement prepares a query, once for all where there is no tx. Should two goroutines come first together, one's is dropped unused.
+func (v *Vault) statement(ctx context.Context, tx *sql.Tx, slot *atomic.Pointer[sql.Stmt], query string) (*sql.Stmt, error) {
+	prepared := slot.Load()
+	if prepared == nil {
+		var err error
+		if tx != nil {
+			prepared, err = tx.PrepareContext(ctx, query) // ends with tx; a second connection might not be had
+			return prepared, pgerr.Wrap("prepare a statement", err)
+		}
+		if prepared, err = v.config.DB.PrepareContext(ctx, query); err != nil {
+			if pq.As(err, pqerror.UndefinedTable) != nil { // this may be the first that anybody does with the database
+				if err := migrations.Check(ctx, v.config.DB); err != nil {
+					return nil, err
+				}
+			}
+			return nil, pgerr.Wrap("prepare a statement", err)
+		}
+		if !slot.CompareAndSwap(nil, prepared) {
+			prepared.Close()
+			prepared = slot.Load()
+		}
 	}
-	return v.config.DB
+	if tx != nil {
+		return tx.StmtContext(ctx, prepared), nil
+	}
+	return prepared, nil
 }
 
 // byID returns keys by their ids; those that are not there any more have no AEAD. Without tx, those read no longer than age ago are taken
@@ -38,6 +53,10 @@ func (v *Vault) byID(ctx context.Context, tx *sql.Tx, ids []uuid.UUID, age time.
 	if len(missing) == 0 {
 		return keys, nil
 	}
+	statement, err := v.statement(ctx, tx, &v.byIDStmt, `SELECT id, workspace, key FROM personal_keys WHERE id = ANY ($1::uuid[])`)
+	if err != nil {
+		return nil, err
+	}
 	names := make(pq.StringArray, len(missing))
 	for i, id := range missing {
 		names[i] = id.String()
@@ -45,7 +64,7 @@ func (v *Vault) byID(ctx context.Context, tx *sql.Tx, ids []uuid.UUID, age time.
 	}
 	found := make([]uuid.UUID, 0, len(missing))
 	read := v.config.Clock()
-	rows, err := v.in(tx).QueryContext(ctx, `SELECT id, workspace, key FROM personal_keys WHERE id = ANY ($1::uuid[])`, names)
+	rows, err := statement.QueryContext(ctx, names)
 	if err != nil {
 		return nil, pgerr.Wrap("read personal keys", err)
 	}
@@ -125,21 +144,22 @@ func (v *Vault) currentTx(ctx context.Context, tx *sql.Tx, o owner) (*key, error
 }
 
 // currentKeys makes keys for subjects that have none, and returns those of all. A subject for which somebody else makes one at the same
-// moment may be missing: then it is there the next time. Keys are claimed in order, so that two such statements do not wait in a circle.
+// moment may be missing: then it is there the next time. Keys are claimed in order, so that two such statements do not wait in a circle. The
+// LIMIT makes the planner look each subject up, whatever it believes of a table that has just grown.
 const currentKeys = `
 WITH wanted AS (
 	SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) AS w (id, workspace, subject, key)
 ), made AS (
 	INSERT INTO personal_keys (id, workspace, subject, key, current, created_at)
 	SELECT w.id, w.workspace, w.subject, w.key, true, $5 FROM wanted w
-	WHERE NOT EXISTS (SELECT FROM personal_keys k WHERE k.workspace = w.workspace AND k.subject = w.subject AND k.current)
 	ORDER BY w.workspace, w.subject
 	ON CONFLICT (workspace, subject) WHERE current DO NOTHING
 	RETURNING id, workspace, subject, key
 )
 SELECT id, workspace, subject, key FROM made
 UNION ALL
-SELECT k.id, k.workspace, k.subject, k.key FROM wanted w JOIN personal_keys k ON k.workspace = w.workspace AND k.subject = w.subject AND k.current`
+SELECT k.id, w.workspace, w.subject, k.key FROM wanted w CROSS JOIN LATERAL (
+	SELECT k.id, k.key FROM personal_keys k WHERE k.workspace = w.workspace AND k.subject = w.subject AND k.current LIMIT 1) k`
 
 // makeKeys returns the current keys of all owners, of which no two are the same.
 func (v *Vault) makeKeys(ctx context.Context, owners []owner) (map[owner]*key, error) {
@@ -155,13 +175,12 @@ func (v *Vault) makeKeys(ctx context.Context, owners []owner) (map[owner]*key, e
 				stored = append(stored, v.wrapper.wrap(o.workspace, id, newKey()))
 			}
 		}
-		rows, err := v.config.DB.QueryContext(ctx, currentKeys, ids, workspaces, subjects, stored, read.UTC())
+		statement, err := v.statement(ctx, nil, &v.currentStmt, currentKeys)
 		if err != nil {
-			if pq.As(err, pqerror.UndefinedTable) != nil { // this may be the first that anybody does with the database
-				if err := migrations.Check(ctx, v.config.DB); err != nil {
-					return nil, err
-				}
-			}
+			return nil, err
+		}
+		rows, err := statement.QueryContext(ctx, ids, workspaces, subjects, stored, read.UTC())
+		if err != nil {
 			return nil, pgerr.Wrap("make personal keys", err)
 		}
 		for rows.Next() {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,12 +46,15 @@ const (
 	DefaultSize = 16_384
 )
 
-// Vault seals and opens personal data. It is safe for concurrent use and has nothing to close.
+// Vault seals and opens personal data. It is safe for concurrent use and has nothing to close; the database is the caller's.
 type Vault struct {
 	config  Config
 	wrapper wrapper
 	memory  memory
 	makers  makers
+
+	byIDStmt    atomic.Pointer[sql.Stmt]
+	currentStmt atomic.Pointer[sql.Stmt]
 }
 
 // New returns a vault. It does not touch the database yet.

@@ -95,7 +95,7 @@ func newAEAD(key []byte) cipher.AEAD {
 
 // place is what a ciphertext is bound to. The last part may be anything, the others contain no zero byte, because PostgreSQL stores none.
 func place(parts ...string) []byte {
-	b := []byte("waybill")
+	b := append(make([]byte, 0, 128), "waybill"...)
 	for _, p := range parts {
 		b = append(append(b, 0), p...)
 	}
