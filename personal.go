@@ -114,12 +114,12 @@ func (r *request) seal(ctx context.Context, tx *sql.Tx, current entry, events []
 		if len(fields) == 0 && current.head.Version+i == 0 {
 			continue // nothing to seal, and nothing that could change hands
 		}
-		now := r.workspace.engine.config.Now()
+		at := current.head.RecordedAt // whose the data is does not depend on the time
 		for ; evolved < i; evolved++ {
-			state = r.aggregate.Evolve(state, events[evolved], now)
+			state = r.aggregate.Evolve(state, events[evolved], at)
 		}
 		before := r.aggregate.Subject(state)
-		state = r.aggregate.Evolve(state, e, now)
+		state = r.aggregate.Evolve(state, e, at)
 		evolved++
 		after := r.aggregate.Subject(state)
 		if before == "" && after != "" && current.head.Version+i > 0 {

@@ -89,17 +89,19 @@ func TestPersonalDataAtRestAndForgotten(t *testing.T) {
 	ctx := t.Context()
 	engine, db := newEngine(t, waybill.Config{MasterKey: masterKey, AllowTargets: loopback, AllowHTTP: true})
 
-	// A receiver that repeats whatever it is told. At first it refuses what it is told of ord_1.
-	var refuse atomic.Bool
-	refuse.Store(true)
-	bodies := make(chan string, 100)
+	// A receiver that repeats whatever it is told. When it is first told of ord_1 it takes its time, and then fails.
+	var failed atomic.Bool
+	forgotten := make(chan struct{})
+	bodies, others := make(chan string, 100), make(chan string, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		if refuse.Load() && bytes.Contains(body, []byte("ord_1")) {
+		if !bytes.Contains(body, []byte("ord_1")) {
+			others <- string(body)
+		} else if bodies <- string(body); failed.CompareAndSwap(false, true) {
+			<-forgotten
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 		w.Write([]byte("thanks for " + string(body[max(0, len(body)-1000):]) + "\n" + string(body)))
-		bodies <- string(body)
 	}))
 	defer server.Close()
 	if _, _, err := engine.CreateWebhook(ctx, webhook.New{Name: "echo", URL: server.URL}); err != nil {
@@ -119,7 +121,7 @@ func TestPersonalDataAtRestAndForgotten(t *testing.T) {
 		t.Errorf("the receiver is told\n%s", first)
 	}
 	must(t)(engine.Execute(ctx, personal("ord_2", "cus_2")))
-	if second := <-bodies; len(shows(second, secretsOf("cus_2"))) != len(secretsOf("cus_2")) {
+	if second := <-others; len(shows(second, secretsOf("cus_2"))) != len(secretsOf("cus_2")) {
 		t.Errorf("the receiver is told\n%s", second)
 	}
 	must(t)(engine.Execute(ctx, order.Update{OrderID: "ord_1", ShippingAddress: &order.Address{City: "City of cus_1", Country: "US"}}))
@@ -144,7 +146,7 @@ func TestPersonalDataAtRestAndForgotten(t *testing.T) {
 	if err != nil || keys != 1 {
 		t.Fatalf("%d keys were destroyed, %v", keys, err)
 	}
-	refuse.Store(false)
+	close(forgotten)
 
 	// Nobody sees it again: not in the order, now or as it was, not in its events, and not in what is sent from now on.
 	stranger, err := waybill.New(db, waybill.Config{MasterKey: masterKey})
@@ -221,17 +223,27 @@ func TestPersonalDataAtRestAndForgotten(t *testing.T) {
 	}
 }
 
+// two are the engines of two processes on one database, which have a watch in common.
+func two(t testing.TB, watch func() time.Time) (here, there *waybill.Engine) {
+	t.Helper()
+	db := pgtest.New(t).DB
+	engines := make([]*waybill.Engine, 2)
+	for i := range engines {
+		var err error
+		if engines[i], err = waybill.NewWithWatch(db, waybill.Config{}, watch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return engines[0], engines[1]
+}
+
 // Two processes: one that did not destroy a key itself believes in it for so long and no longer, whatever it has in memory.
 func TestForgettingReachesOtherProcesses(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	var offset atomic.Int64
 	clock := func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
-	here, db := newEngine(t, waybill.Config{Now: clock})
-	there, err := waybill.New(db, waybill.Config{Now: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
+	here, there := two(t, clock)
 	email := func(e *waybill.Engine) string {
 		t.Helper()
 		o, err := e.Order(ctx, "ord_1")
@@ -270,11 +282,7 @@ func TestUpdateAfterForgettingElsewhere(t *testing.T) {
 	ctx := t.Context()
 	var offset atomic.Int64
 	clock := func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
-	here, db := newEngine(t, waybill.Config{Now: clock})
-	there, err := waybill.New(db, waybill.Config{Now: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
+	here, there := two(t, clock)
 	must(t)(here.Execute(ctx, personal("ord_1", "cus_1")))
 	if _, err := there.Forget(ctx, "cus_1"); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,9 +51,11 @@ func Migrate(ctx context.Context, db *sql.DB) error {
 
 // New returns an engine on db, which must be opened with lib/pq ("postgres"). It checks every machine's table, and returns what is
 // wrong with them; it does not touch the database yet.
-func New(db *sql.DB, config Config) (*Engine, error) {
+func New(db *sql.DB, config Config) (*Engine, error) { return newEngine(db, config, time.Now) }
+
+func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, error) {
 	config = config.withDefaults()
-	keys, err := vault.New(vault.Config{DB: db, MasterKeys: config.masterKeys(), Clock: config.Now})
+	keys, err := vault.New(vault.Config{DB: db, MasterKeys: config.masterKeys(), Watch: watch})
 	if err != nil {
 		return nil, err
 	}

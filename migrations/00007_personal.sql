@@ -10,7 +10,7 @@ CREATE TABLE personal_keys (
     key          bytea,                   -- as vault/wrap.go says; NULL once it is destroyed
     current      boolean     NOT NULL,    -- new events of the subject are sealed with it
     adopted_from text,                    -- the stream whose key it was before that turned out to be this customer's
-    created_at   timestamptz NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
     destroyed_at timestamptz,
     CONSTRAINT personal_keys_destroyed CHECK ((key IS NULL) = (destroyed_at IS NOT NULL)),
     CONSTRAINT personal_keys_current_lives CHECK (key IS NOT NULL OR NOT current)

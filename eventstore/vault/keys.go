@@ -63,7 +63,7 @@ func (v *Vault) byID(ctx context.Context, tx *sql.Tx, ids []uuid.UUID, age time.
 		keys[id] = &key{id: id} // destroyed, unless it is found
 	}
 	found := make([]uuid.UUID, 0, len(missing))
-	read := v.config.Clock()
+	read := v.config.Watch()
 	rows, err := statement.QueryContext(ctx, names)
 	if err != nil {
 		return nil, pgerr.Wrap("read personal keys", err)
@@ -129,14 +129,14 @@ func (v *Vault) currentTx(ctx context.Context, tx *sql.Tx, o owner) (*key, error
 		WHERE workspace = $1 AND subject = $2 AND destroyed_at IS NULL AND adopted_from IS NULL ORDER BY current DESC, created_at, id LIMIT 1`,
 		o.workspace, string(o.subject)).Scan(&id, &stored)
 	if err == nil {
-		return v.keyOf(o.workspace, id, stored, v.config.Clock()), nil
+		return v.keyOf(o.workspace, id, stored, v.config.Watch()), nil
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return nil, pgerr.Wrap("read personal keys", err)
 	}
 	id, plain := uuid.New(), newKey()
-	_, err = tx.ExecContext(ctx, `INSERT INTO personal_keys (id, workspace, subject, key, current, created_at) VALUES ($1, $2, $3, $4, false, $5)`,
-		id.String(), o.workspace, string(o.subject), v.wrapper.wrap(o.workspace, id, plain), v.config.Clock().UTC())
+	_, err = tx.ExecContext(ctx, `INSERT INTO personal_keys (id, workspace, subject, key, current) VALUES ($1, $2, $3, $4, false)`,
+		id.String(), o.workspace, string(o.subject), v.wrapper.wrap(o.workspace, id, plain))
 	if err != nil {
 		return nil, pgerr.Wrap("make a personal key", err)
 	}
@@ -150,8 +150,8 @@ const currentKeys = `
 WITH wanted AS (
 	SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) AS w (id, workspace, subject, key)
 ), made AS (
-	INSERT INTO personal_keys (id, workspace, subject, key, current, created_at)
-	SELECT w.id, w.workspace, w.subject, w.key, true, $5 FROM wanted w
+	INSERT INTO personal_keys (id, workspace, subject, key, current)
+	SELECT w.id, w.workspace, w.subject, w.key, true FROM wanted w
 	ORDER BY w.workspace, w.subject
 	ON CONFLICT (workspace, subject) WHERE current DO NOTHING
 	RETURNING id, workspace, subject, key
@@ -165,7 +165,7 @@ SELECT k.id, w.workspace, w.subject, k.key FROM wanted w CROSS JOIN LATERAL (
 func (v *Vault) makeKeys(ctx context.Context, owners []owner) (map[owner]*key, error) {
 	keys := make(map[owner]*key, len(owners))
 	for len(keys) < len(owners) {
-		read := v.config.Clock()
+		read := v.config.Watch()
 		var ids, workspaces, subjects pq.StringArray
 		var stored pq.ByteaArray
 		for _, o := range owners {
@@ -179,7 +179,7 @@ func (v *Vault) makeKeys(ctx context.Context, owners []owner) (map[owner]*key, e
 		if err != nil {
 			return nil, err
 		}
-		rows, err := statement.QueryContext(ctx, ids, workspaces, subjects, stored, read.UTC())
+		rows, err := statement.QueryContext(ctx, ids, workspaces, subjects, stored)
 		if err != nil {
 			return nil, pgerr.Wrap("make personal keys", err)
 		}

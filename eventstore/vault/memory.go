@@ -11,7 +11,7 @@ import (
 // memory keeps keys for a while.
 type memory struct {
 	ttl   time.Duration
-	clock func() time.Time
+	watch func() time.Time
 
 	mu      sync.Mutex
 	keys    *simplelru.LRU[uuid.UUID, *key]
@@ -24,7 +24,7 @@ type owner struct {
 }
 
 func (m *memory) init(config Config) (err error) {
-	m.ttl, m.clock = config.TTL, config.Clock
+	m.ttl, m.watch = config.TTL, config.Watch
 	if m.keys, err = simplelru.NewLRU[uuid.UUID, *key](config.Size, nil); err == nil {
 		m.current, err = simplelru.NewLRU[owner, *key](config.Size, nil)
 	}
@@ -34,7 +34,7 @@ func (m *memory) init(config Config) (err error) {
 // known returns those of some keys that were read no longer than so long ago, and the ids of the others. A key that was destroyed stays so.
 func (m *memory) known(ids []uuid.UUID, age time.Duration) (keys map[uuid.UUID]*key, missing []uuid.UUID) {
 	keys = make(map[uuid.UUID]*key, len(ids))
-	now := m.clock()
+	now := m.watch()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
@@ -70,7 +70,7 @@ func (m *memory) currentOf(o owner) *key {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k, ok := m.current.Get(o)
-	if !ok || m.clock().Sub(k.fetched) >= m.ttl {
+	if !ok || m.watch().Sub(k.fetched) >= m.ttl {
 		return nil
 	}
 	if now, ok := m.keys.Get(k.id); ok && now.aead == nil {

@@ -35,9 +35,9 @@ type Config struct {
 	// Defaults to 16,384.
 	Size int
 
-	// Clock is the clock.
+	// Watch measures for how long keys have been in memory.
 	// Defaults to time.Now.
-	Clock func() time.Time
+	Watch func() time.Time
 }
 
 // Default values of [Config].
@@ -64,8 +64,8 @@ func New(config Config) (*Vault, error) {
 	}
 	config.TTL = cmp.Or(config.TTL, DefaultTTL)
 	config.Size = cmp.Or(config.Size, DefaultSize)
-	if config.Clock == nil {
-		config.Clock = time.Now
+	if config.Watch == nil {
+		config.Watch = time.Now
 	}
 	wrapper, err := newWrapper(config.MasterKeys)
 	if err != nil {
@@ -221,8 +221,8 @@ func (v *Vault) AdoptTx(ctx context.Context, tx *sql.Tx, workspace string, strea
 // know; others learn of it within [Config.TTL].
 func (v *Vault) ForgetTx(ctx context.Context, tx *sql.Tx, workspace string, subject Subject) (destroyed []uuid.UUID, err error) {
 	rows, err := tx.QueryContext(ctx, `
-		UPDATE personal_keys SET key = NULL, current = false, destroyed_at = $3
-		WHERE workspace = $1 AND subject = $2 AND destroyed_at IS NULL RETURNING id`, workspace, string(subject), v.config.Clock().UTC())
+		UPDATE personal_keys SET key = NULL, current = false, destroyed_at = now()
+		WHERE workspace = $1 AND subject = $2 AND destroyed_at IS NULL RETURNING id`, workspace, string(subject))
 	if err != nil {
 		return nil, pgerr.Wrap("destroy personal keys", err)
 	}

@@ -193,7 +193,7 @@ func TestOneLookForManyKeys(t *testing.T) {
 	}
 	for _, size := range []int{0, 7} {
 		now := time.Unix(0, 0)
-		fresh := newVault(t, Config{DB: db, Size: size, Clock: func() time.Time { return now }})
+		fresh := newVault(t, Config{DB: db, Size: size, Watch: func() time.Time { return now }})
 		open := func() (looks int) {
 			t.Helper()
 			list := make([]*domain.Recorded, len(events))
@@ -244,7 +244,7 @@ func TestMemory(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(0, 0)
 	var m memory
-	if err := m.init(Config{TTL: time.Minute, Size: 2, Clock: func() time.Time { return now }}); err != nil {
+	if err := m.init(Config{TTL: time.Minute, Size: 2, Watch: func() time.Time { return now }}); err != nil {
 		t.Fatal(err)
 	}
 	alive := func() *key { return &key{id: uuid.New(), aead: newAEAD(master), fetched: now} }
