@@ -152,7 +152,7 @@ func (r *request) outdated(ctx context.Context, current entry, events []domain.E
 	if len(current.keys) == 0 || !slices.ContainsFunc(events, func(e domain.Event) bool { return r.aggregate.Codec.MayBePersonal(e.EventType()) }) {
 		return false, nil
 	}
-	gone, err := r.workspace.engine.vault.Destroyed(ctx, current.keys)
+	gone, err := r.workspace.engine.vault.Destroyed(ctx, nil, current.keys)
 	return len(gone) > 0, err
 }
 

@@ -140,7 +140,7 @@ func (w *Workspace) VerifyStream(ctx context.Context, stream domain.StreamID) (e
 // refresh brings an entry up to date, and returns the events that it lacked. The zero entry is one that lacks all.
 func (w *Workspace) refresh(ctx context.Context, tx *sql.Tx, aggregate *domain.Aggregate, stream domain.StreamID, e entry) (entry, []domain.Recorded, error) {
 	if len(e.keys) > 0 {
-		gone, err := w.engine.vault.Destroyed(ctx, e.keys)
+		gone, err := w.engine.vault.Destroyed(ctx, nil, e.keys)
 		if err != nil {
 			return e, nil, err
 		}

@@ -71,7 +71,9 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 		}
 		e.aggregates[a.Name] = a
 	}
-	if e.views, err = projections.New(projections.Config{DB: db, Projections: config.Projections, Logger: config.Logger}); err != nil {
+	if e.views, err = projections.New(projections.Config{
+		DB: db, Projections: config.Projections, Personal: keys, Holding: vault.Holding{Vault: keys}, Logger: config.Logger,
+	}); err != nil {
 		return nil, err
 	}
 	if config.CacheSize > 0 {
@@ -92,6 +94,9 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 // Close ends telling other processes of what is appended, and waits for a message that is under way. An engine has nothing else to close:
 // a program that ends without Close loses nothing, and everything else works on.
 func (e *Engine) Close() { e.relays.herald.Close() }
+
+// Log returns the engine's own store of events, for whoever reads more of the log than one stream. It opens what is personal in them.
+func (e *Engine) Log() *eventstore.Store { return e.store }
 
 // Wake says that a transaction was committed in which [Workspace.ExecuteTx] appended something, so that relays and
 // views need not find out by looking.

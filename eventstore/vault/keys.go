@@ -15,15 +15,15 @@ import (
 	"github.com/waybill-dev/waybill/migrations"
 )
 
-// statement prepares a query, once for all where there is no tx. Should two goroutines come first together, one's is dropped unused.
+// statement prepares a query once for all. Should two goroutines come first together, one's is dropped unused. Within tx nothing new is
+// prepared, because a second connection might not be had: then there is none.
 func (v *Vault) statement(ctx context.Context, tx *sql.Tx, slot *atomic.Pointer[sql.Stmt], query string) (*sql.Stmt, error) {
 	prepared := slot.Load()
 	if prepared == nil {
-		var err error
 		if tx != nil {
-			prepared, err = tx.PrepareContext(ctx, query) // ends with tx; a second connection might not be had
-			return prepared, pgerr.Wrap("prepare a statement", err)
+			return nil, nil
 		}
+		var err error
 		if prepared, err = v.config.DB.PrepareContext(ctx, query); err != nil {
 			if pq.As(err, pqerror.UndefinedTable) != nil { // this may be the first that anybody does with the database
 				if err := migrations.Check(ctx, v.config.DB); err != nil {
@@ -43,9 +43,11 @@ func (v *Vault) statement(ctx context.Context, tx *sql.Tx, slot *atomic.Pointer[
 	return prepared, nil
 }
 
+const keysByID = `SELECT id, workspace, key FROM personal_keys WHERE id = ANY ($1::uuid[])`
+
 // byID returns keys by their ids; those that are not there any more have no AEAD. Without tx, those read no longer than age ago are taken
-// from memory.
-func (v *Vault) byID(ctx context.Context, tx *sql.Tx, ids []uuid.UUID, age time.Duration) (map[uuid.UUID]*key, error) {
+// from memory. With hold nobody destroys them before tx ends.
+func (v *Vault) byID(ctx context.Context, tx *sql.Tx, ids []uuid.UUID, age time.Duration, hold bool) (map[uuid.UUID]*key, error) {
 	if tx != nil {
 		age = 0
 	}
@@ -53,9 +55,9 @@ func (v *Vault) byID(ctx context.Context, tx *sql.Tx, ids []uuid.UUID, age time.
 	if len(missing) == 0 {
 		return keys, nil
 	}
-	statement, err := v.statement(ctx, tx, &v.byIDStmt, `SELECT id, workspace, key FROM personal_keys WHERE id = ANY ($1::uuid[])`)
-	if err != nil {
-		return nil, err
+	slot, query := &v.byIDStmt, keysByID
+	if hold {
+		slot, query = &v.holdStmt, keysByID+` ORDER BY id FOR SHARE`
 	}
 	names := make(pq.StringArray, len(missing))
 	for i, id := range missing {
@@ -64,7 +66,15 @@ func (v *Vault) byID(ctx context.Context, tx *sql.Tx, ids []uuid.UUID, age time.
 	}
 	found := make([]uuid.UUID, 0, len(missing))
 	read := v.config.Watch()
-	rows, err := statement.QueryContext(ctx, names)
+	var rows *sql.Rows
+	var err error
+	if statement, failure := v.statement(ctx, tx, slot, query); failure != nil {
+		return nil, failure
+	} else if statement != nil {
+		rows, err = statement.QueryContext(ctx, names)
+	} else {
+		rows, err = tx.QueryContext(ctx, query, names)
+	}
 	if err != nil {
 		return nil, pgerr.Wrap("read personal keys", err)
 	}

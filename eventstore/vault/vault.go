@@ -54,6 +54,7 @@ type Vault struct {
 	makers  makers
 
 	byIDStmt    atomic.Pointer[sql.Stmt]
+	holdStmt    atomic.Pointer[sql.Stmt]
 	currentStmt atomic.Pointer[sql.Stmt]
 }
 
@@ -133,11 +134,29 @@ func (v *Vault) Seal(ctx context.Context, tx *sql.Tx, e Event, data []byte, fiel
 	return sealed.Encode(), nil
 }
 
+// Holding is a vault for whoever writes down what it opens, in the transaction that it opens it with: until that ends, none of the keys
+// is destroyed. So whoever destroys them afterwards finds what was written.
+type Holding struct{ *Vault }
+
+// Open is [Vault.Open]; it waits for whoever is destroying one of the keys. tx must be one that may write.
+func (h Holding) Open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded) error {
+	return h.open(ctx, tx, events, true)
+}
+
+// Destroyed is [Vault.Destroyed] in the eyes of tx, likewise.
+func (h Holding) Destroyed(ctx context.Context, tx *sql.Tx, ids []uuid.UUID) ([]uuid.UUID, error) {
+	return h.destroyed(ctx, tx, ids, true)
+}
+
 // Open opens events as they came from the log, in place and all with one look for their keys: what is sealed moves to Sealed, and
 // Data shows it, with [domain.Erased] for each string whose key was destroyed. Events without anything sealed cost nothing. With tx it reads
 // keys within that transaction, past those in memory. It returns a [*KeyError] where a key is there and cannot be used, or the event is not
 // what was sealed.
 func (v *Vault) Open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded) error {
+	return v.open(ctx, tx, events, false)
+}
+
+func (v *Vault) open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded, hold bool) error {
 	type opening struct {
 		event  *domain.Recorded
 		sealed domain.Sealed
@@ -160,7 +179,7 @@ func (v *Vault) Open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded)
 	if len(openings) == 0 {
 		return nil
 	}
-	keys, err := v.byID(ctx, tx, wanted, v.config.TTL/2)
+	keys, err := v.byID(ctx, tx, wanted, v.config.TTL/2, hold)
 	if err != nil {
 		return err
 	}
@@ -192,11 +211,15 @@ func (v *Vault) Open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded)
 }
 
 // Destroyed says which of some keys are not there any more, as [Vault.Open] would find it.
-func (v *Vault) Destroyed(ctx context.Context, ids []uuid.UUID) (gone []uuid.UUID, err error) {
+func (v *Vault) Destroyed(ctx context.Context, tx *sql.Tx, ids []uuid.UUID) (gone []uuid.UUID, err error) {
+	return v.destroyed(ctx, tx, ids, false)
+}
+
+func (v *Vault) destroyed(ctx context.Context, tx *sql.Tx, ids []uuid.UUID, hold bool) (gone []uuid.UUID, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	keys, err := v.byID(ctx, nil, ids, v.config.TTL)
+	keys, err := v.byID(ctx, tx, ids, v.config.TTL, hold)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ type Personal interface {
 	// Open opens events in place, with one look for all their keys.
 	Open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded) error
 	// Destroyed says which keys are gone, with which events were opened a while ago.
-	Destroyed(ctx context.Context, keys []uuid.UUID) ([]uuid.UUID, error)
+	Destroyed(ctx context.Context, tx *sql.Tx, keys []uuid.UUID) ([]uuid.UUID, error)
 }
 
 // erased is a [Personal] without keys.
@@ -88,7 +88,7 @@ func (erased) Open(_ context.Context, _ *sql.Tx, events []*domain.Recorded) erro
 	return errors.Join(errs...)
 }
 
-func (erased) Destroyed(context.Context, []uuid.UUID) ([]uuid.UUID, error) { return nil, nil }
+func (erased) Destroyed(context.Context, *sql.Tx, []uuid.UUID) ([]uuid.UUID, error) { return nil, nil }
 
 // Limits bound what one process does at a time.
 type Limits struct {

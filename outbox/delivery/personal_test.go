@@ -40,7 +40,7 @@ func (u *unencrypted) Open(_ context.Context, _ *sql.Tx, events []*domain.Record
 	return nil
 }
 
-func (u *unencrypted) Destroyed(_ context.Context, keys []uuid.UUID) ([]uuid.UUID, error) {
+func (u *unencrypted) Destroyed(_ context.Context, _ *sql.Tx, keys []uuid.UUID) ([]uuid.UUID, error) {
 	return slices.DeleteFunc(slices.Clone(keys), func(k uuid.UUID) bool { return !slices.Contains(u.destroyed, k) }), nil
 }
 

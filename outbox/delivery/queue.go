@@ -27,6 +27,7 @@ type item struct {
 	retry      bool   // the row is in state 'retry'
 	occurrence profile.Occurrence
 	keys       []uuid.UUID // with which parts of the occurrence were opened
+	erased     bool        // some of these keys are destroyed
 	fault      error       // why it cannot be rendered
 }
 

@@ -78,7 +78,7 @@ func (s *states) open(ctx context.Context, items []*item) error {
 		}
 	}
 	if len(keys) > 0 {
-		gone, err := s.personal.Destroyed(ctx, keys)
+		gone, err := s.personal.Destroyed(ctx, nil, keys)
 		if err != nil {
 			return err
 		}
@@ -108,10 +108,11 @@ func (s *states) renew(ctx context.Context, it *item) error {
 	if len(it.keys) == 0 || it.fault != nil {
 		return nil
 	}
-	gone, err := s.personal.Destroyed(ctx, it.keys)
-	if err != nil || len(gone) == 0 {
+	gone, err := s.personal.Destroyed(ctx, nil, it.keys)
+	if err != nil || len(gone) == 0 || it.erased {
 		return err
 	}
+	it.erased = true
 	o := &it.occurrence
 	o.Data, o.Sealed, o.Event, o.Before, o.After = o.Stored(), nil, nil, nil, nil
 	return s.fold(ctx, []*item{it})
