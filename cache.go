@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/eventstore"
 )
@@ -12,6 +14,7 @@ import (
 type entry struct {
 	state domain.State
 	head  eventstore.Head
+	keys  []uuid.UUID // with which parts of its events were opened; never changed in place
 }
 
 type cacheKey struct {

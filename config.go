@@ -41,9 +41,14 @@ type Config struct {
 	// Defaults to 10,000. A negative size keeps none.
 	CacheSize int
 
-	// MasterKey seals webhooks' secrets at rest: 32 bytes. Every process that works on the same database needs the same.
-	// Defaults to none: then webhooks can neither be made nor delivered to.
+	// MasterKey seals webhooks' secrets at rest, and the keys of customers: 32 bytes. Every process that works on the same database needs
+	// the same.
+	// Defaults to none: then webhooks can neither be made nor delivered to, and customers' keys are stored as they are.
 	MasterKey []byte
+
+	// Forgetters are told, in the same transaction, when a customer is to be forgotten.
+	// Defaults to none.
+	Forgetters []Forgetter
 
 	// AllowTargets lists address ranges that webhooks may reach although they are not public, such as 127.0.0.0/8 in development.
 	// Defaults to none.
@@ -85,6 +90,13 @@ func Aggregates() []*domain.Aggregate {
 		subscription.SubscriberAggregate(),
 		subscription.ItemAggregate(),
 	}
+}
+
+func (c Config) masterKeys() [][]byte {
+	if len(c.MasterKey) == 0 {
+		return nil
+	}
+	return [][]byte{c.MasterKey}
 }
 
 func (c Config) withDefaults() Config {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/eventstore"
+	"github.com/waybill-dev/waybill/eventstore/vault"
 	"github.com/waybill-dev/waybill/internal/pgerr"
 )
 
@@ -89,12 +90,20 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 		if len(events) == 0 && r.key == nil {
 			return Result{ID: r.stream.ID, Version: current.head.Version}, nil
 		}
-		batch, err := r.batch(current, events)
+		if !fresh {
+			if outdated, err := r.outdated(ctx, current, events); err != nil {
+				return Result{}, err
+			} else if outdated {
+				known = false
+				continue
+			}
+		}
+		batch, adopter, err := r.batch(ctx, nil, current, events)
 		if err != nil {
 			return Result{}, err
 		}
 		tried[batch.ID] = len(batch.Events)
-		err = w.engine.append(ctx, batch)
+		err = w.engine.append(ctx, batch, adopter)
 		if err == nil {
 			w.engine.remember(r.cacheKey(), r.after(current, batch, events))
 			w.engine.Wake()
@@ -144,11 +153,11 @@ func (w *Workspace) ExecuteTx(ctx context.Context, tx *sql.Tx, command domain.Co
 	if len(events) == 0 && r.key == nil {
 		return Result{ID: r.stream.ID, Version: current.head.Version}, nil
 	}
-	batch, err := r.batch(current, events)
+	batch, adopter, err := r.batch(ctx, tx, current, events)
 	if err != nil {
 		return Result{}, err
 	}
-	_, err = w.engine.appendTx(ctx, tx, batch)
+	_, err = w.engine.appendTx(ctx, tx, batch, adopter)
 	if errors.As(err, new(*eventstore.KeyTakenError)) {
 		return r.repeat(ctx, tx, nil)
 	}
@@ -171,6 +180,7 @@ type request struct {
 	command     domain.Command
 	stream      domain.StreamID
 	fingerprint [sha256.Size]byte
+	content     []byte // of the command, which has the fingerprint
 	key         *string
 	expect      *int
 	metadata    domain.Metadata
@@ -195,7 +205,8 @@ func (w *Workspace) newRequest(command domain.Command, options []Option) (*reque
 		if err != nil {
 			return nil, fmt.Errorf("encode command %s: %w", name, err)
 		}
-		r.fingerprint = sha256.Sum256(append([]byte(name+"\n"), text...))
+		r.content = append([]byte(name+"\n"), text...)
+		r.fingerprint = w.engine.fingerprint(r.content)
 	}
 	if creator, ok := command.(domain.Creator); ok && command.StreamID().ID == "" {
 		command = creator.WithID(generatedID(command.StreamID().Aggregate))
@@ -282,7 +293,7 @@ func (r *request) repeat(ctx context.Context, tx *sql.Tx, tried map[uuid.UUID]in
 		return Result{}, err
 	case !found:
 		return Result{}, errNoOutcome
-	case outcome.Fingerprint != r.fingerprint:
+	case outcome.Fingerprint != r.fingerprint && outcome.Fingerprint != sha256.Sum256(r.content): // as it was before there was a master key
 		return Result{}, &IdempotencyMismatchError{Key: *r.key, Stream: outcome.Stream.String()}
 	}
 	_, own := tried[outcome.BatchID]
@@ -297,31 +308,36 @@ func (r *request) repeat(ctx context.Context, tx *sql.Tx, tried map[uuid.UUID]in
 	return result, nil
 }
 
-// batch encodes what was decided.
-func (r *request) batch(current entry, events []domain.Event) (*eventstore.Batch, error) {
+// batch encodes what was decided, and seals what is personal in it. It also returns whose the stream turns out to be, where it had been
+// nobody's until now.
+func (r *request) batch(ctx context.Context, tx *sql.Tx, current entry, events []domain.Event) (*eventstore.Batch, vault.Subject, error) {
 	facts := make([]eventstore.Fact, len(events))
 	size := 0
 	for i, e := range events {
 		data, schemaVersion, err := r.aggregate.Codec.Encode(e)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		facts[i] = eventstore.Fact{Type: e.EventType(), SchemaVersion: schemaVersion, Data: data}
 		size += len(data)
 	}
 	if size > maxCommandBytes {
-		return nil, &domain.InvalidCommandError{Command: r.metadata.Command, Fields: []domain.FieldError{
+		return nil, "", &domain.InvalidCommandError{Command: r.metadata.Command, Fields: []domain.FieldError{
 			{Field: "command", Message: fmt.Sprintf("its events take %d bytes, at most %d are allowed", size, maxCommandBytes)}}}
+	}
+	adopter, err := r.seal(ctx, tx, current, events, facts)
+	if err != nil {
+		return nil, "", err
 	}
 	metadata, err := json.Marshal(r.metadata)
 	if err != nil {
-		return nil, fmt.Errorf("encode metadata of %s: %w", r.metadata.Command, err)
+		return nil, "", fmt.Errorf("encode metadata of %s: %w", r.metadata.Command, err)
 	}
 	var key *eventstore.Key
 	if r.key != nil {
 		key = &eventstore.Key{Name: *r.key, Fingerprint: r.fingerprint}
 	}
-	return eventstore.NewBatch(r.workspace.name, r.stream, current.head, facts, metadata, r.workspace.engine.config.Now(), key), nil
+	return eventstore.NewBatch(r.workspace.name, r.stream, current.head, facts, metadata, r.workspace.engine.config.Now(), key), adopter, nil
 }
 
 // after is the state once the batch is in the log.
@@ -330,7 +346,7 @@ func (r *request) after(current entry, batch *eventstore.Batch, events []domain.
 	for i, e := range events {
 		state = r.aggregate.Evolve(state, e, batch.Events[i].RecordedAt)
 	}
-	return entry{state: state, head: batch.Head()}
+	return entry{state, batch.Head(), current.keys}.with(batch.Events)
 }
 
 func (r *request) result(version int, events []domain.Recorded) Result {

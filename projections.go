@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/eventstore"
+	"github.com/waybill-dev/waybill/eventstore/vault"
 	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/projections"
 	"github.com/waybill-dev/waybill/projections/daily"
@@ -65,10 +66,10 @@ func (w *Workspace) Lifecycle(ctx context.Context, from, to time.Time) ([]lifecy
 	return lifecycle.Days(ctx, w.engine.db, w.name, from, to)
 }
 
-// append adds a batch to the log. Where views are written with it, that takes a transaction of its own; else it shares a statement with
-// whatever else is being appended.
-func (e *Engine) append(ctx context.Context, batch *eventstore.Batch) error {
-	if len(batch.Events) == 0 || !e.views.HasInline(batch.Stream.Aggregate) {
+// append adds a batch to the log. Where views are written with it, or the stream's personal keys become those of adopter, that takes a
+// transaction of its own; else it shares a statement with whatever else is being appended.
+func (e *Engine) append(ctx context.Context, batch *eventstore.Batch, adopter vault.Subject) error {
+	if adopter == "" && (len(batch.Events) == 0 || !e.views.HasInline(batch.Stream.Aggregate)) {
 		return e.store.Append(ctx, batch)
 	}
 	op := "append to " + batch.Stream.String()
@@ -77,7 +78,7 @@ func (e *Engine) append(ctx context.Context, batch *eventstore.Batch) error {
 		return pgerr.Wrap(op, err)
 	}
 	defer tx.Rollback()
-	written, err := e.appendTx(ctx, tx, batch)
+	written, err := e.appendTx(ctx, tx, batch, adopter)
 	if err != nil {
 		return err
 	}
@@ -88,10 +89,15 @@ func (e *Engine) append(ctx context.Context, batch *eventstore.Batch) error {
 	return nil
 }
 
-// appendTx adds a batch to the log, and to the views that are written with it.
-func (e *Engine) appendTx(ctx context.Context, tx *sql.Tx, batch *eventstore.Batch) (*projections.Inlined, error) {
+// appendTx adds a batch to the log, and to the views that are written with it, and hands personal keys over to adopter, if there is one.
+func (e *Engine) appendTx(ctx context.Context, tx *sql.Tx, batch *eventstore.Batch, adopter vault.Subject) (*projections.Inlined, error) {
 	if err := e.store.AppendTx(ctx, tx, batch); err != nil {
 		return nil, err
+	}
+	if adopter != "" {
+		if err := e.vault.AdoptTx(ctx, tx, batch.Workspace, batch.Stream, adopter); err != nil {
+			return nil, err
+		}
 	}
 	if len(batch.Events) == 0 {
 		return &projections.Inlined{}, nil

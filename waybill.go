@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,7 @@ import (
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/webhook"
 	"github.com/waybill-dev/waybill/eventstore"
+	"github.com/waybill-dev/waybill/eventstore/vault"
 	"github.com/waybill-dev/waybill/migrations"
 	"github.com/waybill-dev/waybill/outbox"
 	"github.com/waybill-dev/waybill/outbox/delivery"
@@ -29,6 +31,7 @@ type Engine struct {
 
 	db         *sql.DB
 	config     Config
+	vault      *vault.Vault
 	store      *eventstore.Store
 	aggregates map[string]*domain.Aggregate
 	cache      *lru.Cache[cacheKey, entry] // nil where nothing is to be kept
@@ -48,9 +51,16 @@ func Migrate(ctx context.Context, db *sql.DB) error {
 
 // New returns an engine on db, which must be opened with lib/pq ("postgres"). It checks every machine's table, and returns what is
 // wrong with them; it does not touch the database yet.
-func New(db *sql.DB, config Config) (*Engine, error) {
+func New(db *sql.DB, config Config) (*Engine, error) { return newEngine(db, config, time.Now) }
+
+func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, error) {
 	config = config.withDefaults()
-	e := &Engine{db: db, config: config, store: eventstore.New(db), aggregates: map[string]*domain.Aggregate{}}
+	keys, err := vault.New(vault.Config{DB: db, MasterKeys: config.masterKeys(), Watch: watch})
+	if err != nil {
+		return nil, err
+	}
+	store := eventstore.New(db, eventstore.WithVault(keys))
+	e := &Engine{db: db, config: config, vault: keys, store: store, aggregates: map[string]*domain.Aggregate{}}
 	e.relays.herald.DB, e.deliveries = db, delivery.NewMetrics()
 	for _, a := range append(slices.Clone(config.Aggregates), webhook.Aggregate()) {
 		if err := a.Check(); err != nil {
@@ -61,8 +71,9 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 		}
 		e.aggregates[a.Name] = a
 	}
-	var err error
-	if e.views, err = projections.New(projections.Config{DB: db, Projections: config.Projections, Logger: config.Logger}); err != nil {
+	if e.views, err = projections.New(projections.Config{
+		DB: db, Projections: config.Projections, Personal: keys, Holding: vault.Holding{Vault: keys}, Logger: config.Logger,
+	}); err != nil {
 		return nil, err
 	}
 	if config.CacheSize > 0 {
@@ -83,6 +94,9 @@ func New(db *sql.DB, config Config) (*Engine, error) {
 // Close ends telling other processes of what is appended, and waits for a message that is under way. An engine has nothing else to close:
 // a program that ends without Close loses nothing, and everything else works on.
 func (e *Engine) Close() { e.relays.herald.Close() }
+
+// Log returns the engine's own store of events, for whoever reads more of the log than one stream. It opens what is personal in them.
+func (e *Engine) Log() *eventstore.Store { return e.store }
 
 // Wake says that a transaction was committed in which [Workspace.ExecuteTx] appended something, so that relays and
 // views need not find out by looking.

@@ -33,6 +33,7 @@ func (e *Engine) Relay() (*outbox.Relay, error) {
 		Aggregates:   e.aggregates,
 		History:      e.store.StreamsAt,
 		Sealer:       sealer,
+		Personal:     e.vault,
 		Profiles:     e.profiles(),
 		Clock:        e.config.Now,
 		Logger:       e.config.Logger,

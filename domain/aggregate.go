@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -24,6 +25,8 @@ type Aggregate struct {
 	// Evolve returns the state after an event that was recorded at the time given (UTC). It never refuses: what is recorded has
 	// happened.
 	Evolve func(State, Event, time.Time) State
+
+	personal *shape // of the state; nil where nothing in it is
 }
 
 // Define builds an aggregate from functions over its own state type.
@@ -41,7 +44,24 @@ func Define[S any](
 		New:      func() State { var zero S; return zero },
 		Decide:   func(s State, c Command) ([]Event, error) { return decide(s.(S), c) },
 		Evolve:   func(s State, e Event, at time.Time) State { return evolve(s.(S), e, at) },
+		personal: shapeOf(reflect.TypeFor[S]()),
 	}
+}
+
+// Subject is the id of the customer whom a state is about, or empty where it names none.
+func (a *Aggregate) Subject(state State) string {
+	if a.personal == nil {
+		return ""
+	}
+	return subjectIn(reflect.ValueOf(state), a.personal)
+}
+
+// PersonalStrings are what is personal in a state, in no particular order.
+func (a *Aggregate) PersonalStrings(state State) []string {
+	if a.personal == nil {
+		return nil
+	}
+	return stringsIn(nil, reflect.ValueOf(state), a.personal)
 }
 
 // Check finds mistakes in the aggregate's tables. The engine runs it before anything else.

@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"sort"
 	"strings"
 	"time"
@@ -53,7 +54,8 @@ type Recorded struct {
 	ID            uuid.UUID       // UUIDv7; also the id under which subscribers know the event
 	Type          string          // such as "order.placed"
 	SchemaVersion int             // of Data; 1 is the first
-	Data          json.RawMessage // the event, exactly as it was appended
+	Data          json.RawMessage // the event, as it was appended; what was personal in it may be [Erased] since
+	Sealed        json.RawMessage // Data as it stands in the log, where that differs: with what is personal encrypted (see [Sealed])
 	Metadata      json.RawMessage // a [Metadata], exactly as it was appended
 	RecordedAt    time.Time       // UTC, microseconds, never before the event that precedes it in the stream
 	Hash          []byte          // SHA-256 over this event and the hash of the one before it in the stream
@@ -76,16 +78,19 @@ type EventType struct {
 	// It is empty for an event that never changed.
 	Upcasts []Upcast
 
-	decode func(json.RawMessage) (Event, error)
+	decode   func(json.RawMessage) (Event, error)
+	personal *shape // nil where nothing in it is
 }
 
 // Upcast turns the data of one schema version of an event into that of the next.
 type Upcast func(data json.RawMessage) (json.RawMessage, error)
 
-// EventOf describes the event type E. The order of upcasts is as in [EventType.Upcasts].
+// EventOf describes the event type E. The order of upcasts is as in [EventType.Upcasts]. It panics over a struct tag "personal" that cannot
+// be (see [PersonalField]), which is a mistake in the program and not in its input.
 func EventOf[E Event](description string, upcasts ...Upcast) EventType {
 	var zero E
 	return EventType{
+		personal:    eventShape(reflect.TypeFor[E]()),
 		Name:        zero.EventType(),
 		Description: description,
 		Upcasts:     upcasts,

@@ -175,7 +175,7 @@ func loneArguments(batches []*Batch) []any {
 	b := batches[0]
 	e := b.Events[0]
 	return []any{e.ID.String(), b.After.TransactionID, e.Workspace, e.Stream.String(), e.Version, e.Type,
-		e.SchemaVersion, string(e.Data), string(e.Metadata), e.RecordedAt, e.Hash}
+		e.SchemaVersion, string(e.Stored()), string(e.Metadata), e.RecordedAt, e.Hash}
 }
 
 // arguments lays the batches out as the arrays that append_events wants.
@@ -202,7 +202,7 @@ func arguments(batches []*Batch) []any {
 			workspace = append(workspace, b.Workspace)
 			stream = append(stream, name)
 			eventType = append(eventType, e.Type)
-			data = append(data, string(e.Data))
+			data = append(data, string(e.Stored()))
 			metadata = append(metadata, string(e.Metadata))
 			hash = append(hash, e.Hash)
 		}

@@ -28,6 +28,7 @@ type Fact struct {
 	Type          string
 	SchemaVersion int
 	Data          json.RawMessage
+	Sealed        json.RawMessage // Data as it is to stand in the log; nil where that is as it is
 }
 
 // Key is an idempotency key, and the command that it stands for.
@@ -60,7 +61,7 @@ func NewBatch(workspace string, stream domain.StreamID, after Head, facts []Fact
 	for i, f := range facts {
 		r := domain.Recorded{
 			Workspace: workspace, Stream: stream, Version: after.Version + 1 + i, ID: newID(),
-			Type: f.Type, SchemaVersion: f.SchemaVersion, Data: f.Data, Metadata: metadata, RecordedAt: now,
+			Type: f.Type, SchemaVersion: f.SchemaVersion, Data: f.Data, Sealed: f.Sealed, Metadata: metadata, RecordedAt: now,
 		}
 		r.Hash = ChainHash(previous, r)
 		previous = r.Hash

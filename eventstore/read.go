@@ -57,9 +57,20 @@ type Cursor struct {
 
 // ReadStream yields the events of a stream with versions above after, in order. A stream that does not exist has none.
 func (s *Store) ReadStream(ctx context.Context, workspace string, stream domain.StreamID, after int) iter.Seq2[domain.Recorded, error] {
+	return s.readStream(ctx, workspace, stream, after, s.StreamTail)
+}
+
+// ReadStored is [Store.ReadStream] without opening what is personal, for whoever looks at hashes only: it needs no keys.
+func (s *Store) ReadStored(ctx context.Context, workspace string, stream domain.StreamID, after int) iter.Seq2[domain.Recorded, error] {
+	return s.readStream(ctx, workspace, stream, after, s.streamTail)
+}
+
+type tailFunc func(ctx context.Context, tx *sql.Tx, workspace string, stream domain.StreamID, after int) ([]domain.Recorded, error)
+
+func (s *Store) readStream(ctx context.Context, workspace string, stream domain.StreamID, after int, tail tailFunc) iter.Seq2[domain.Recorded, error] {
 	return func(yield func(domain.Recorded, error) bool) {
 		for {
-			page, err := s.StreamTail(ctx, nil, workspace, stream, after)
+			page, err := tail(ctx, nil, workspace, stream, after)
 			if err != nil {
 				yield(domain.Recorded{}, err)
 				return
@@ -80,6 +91,14 @@ func (s *Store) ReadStream(ctx context.Context, workspace string, stream domain.
 // StreamTail returns the first events of a stream with versions above after, up to a page of them; fewer than [PageSize] means that
 // these were all. With a tx it reads within that transaction.
 func (s *Store) StreamTail(ctx context.Context, tx *sql.Tx, workspace string, stream domain.StreamID, after int) ([]domain.Recorded, error) {
+	page, err := s.streamTail(ctx, tx, workspace, stream, after)
+	if err == nil {
+		err = s.open(ctx, tx, page)
+	}
+	return page, err
+}
+
+func (s *Store) streamTail(ctx context.Context, tx *sql.Tx, workspace string, stream domain.StreamID, after int) ([]domain.Recorded, error) {
 	statement, err := s.statement(ctx, &s.streamStmt, streamQuery)
 	if err != nil {
 		return nil, err
@@ -104,6 +123,9 @@ func (s *Store) ReadLog(ctx context.Context, after Cursor) iter.Seq2[domain.Reco
 		}
 		for {
 			page, err := collect(statement.QueryContext(ctx, after.TransactionID, after.Position, pageSize))
+			if err == nil {
+				err = s.open(ctx, nil, page)
+			}
 			if err != nil {
 				yield(domain.Recorded{}, err)
 				return
@@ -149,7 +171,11 @@ func (s *Store) StreamsAt(ctx context.Context, at []domain.StreamAt) ([][]domain
 		r.RecordedAt, r.Stream = r.RecordedAt.UTC(), at[n-1].Stream
 		histories[n-1] = append(histories[n-1], r)
 	}
-	return histories, pgerr.Wrap("read events", rows.Err())
+	if err := rows.Err(); err != nil {
+		return nil, pgerr.Wrap("read events", err)
+	}
+	rows.Close() // before another connection is taken for the keys
+	return histories, s.open(ctx, nil, histories...)
 }
 
 // EventByID finds an event by its id, within a workspace. It returns a [*domain.NotFoundError] where there is none.
@@ -161,7 +187,8 @@ func (s *Store) EventByID(ctx context.Context, workspace string, id uuid.UUID) (
 	if len(found) == 0 {
 		return domain.Recorded{}, &domain.NotFoundError{Kind: "event", ID: id.String()}
 	}
-	return found[0], nil
+	err = s.open(ctx, nil, found)
+	return found[0], err
 }
 
 func collect(rows *sql.Rows, err error) ([]domain.Recorded, error) {

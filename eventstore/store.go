@@ -3,8 +3,11 @@ package eventstore
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"sync/atomic"
 
+	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/eventstore/vault"
 	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/migrations"
 )
@@ -12,6 +15,7 @@ import (
 // Store reads and appends events. It is safe for concurrent use and has nothing to close; the database is the caller's.
 type Store struct {
 	db      *sql.DB
+	vault   *vault.Vault // nil where what is personal stays sealed
 	group   group
 	metrics Metrics
 
@@ -29,10 +33,40 @@ type Store struct {
 
 // New returns a store on db, which must be a lib/pq database. It does not touch the database yet: the first use checks that the
 // schema fits this program, and returns a [*migrations.PendingError] or [*migrations.NewerSchemaError] if not.
-func New(db *sql.DB) *Store {
+func New(db *sql.DB, options ...Option) *Store {
 	s := &Store{db: db, metrics: newMetrics()}
+	for _, option := range options {
+		option(s)
+	}
 	s.group.appendAll = s.appendAll
 	return s
+}
+
+// Option is something more that a store can do.
+type Option func(*Store)
+
+// WithVault lets a store open what is personal in the events that it reads. Without it, what was sealed reads as [domain.Erased].
+func WithVault(v *vault.Vault) Option { return func(s *Store) { s.vault = v } }
+
+// open opens what is personal in events that were just read, within tx if there is one.
+func (s *Store) open(ctx context.Context, tx *sql.Tx, pages ...[]domain.Recorded) error {
+	var sealed []*domain.Recorded
+	for _, events := range pages {
+		for i := range events {
+			if domain.IsSealed(events[i].Data) {
+				sealed = append(sealed, &events[i])
+			}
+		}
+	}
+	if len(sealed) > 0 && s.vault != nil {
+		return s.vault.Open(ctx, tx, sealed)
+	}
+	for _, r := range sealed {
+		if err := r.Erase(); err != nil {
+			return fmt.Errorf("read version %d of %s: %w", r.Version, r.Stream, err)
+		}
+	}
+	return nil
 }
 
 // Metrics tells what the store does.

@@ -32,7 +32,7 @@ func ChainHash(previous []byte, r domain.Recorded) []byte {
 	integer(int64(len(r.Type)))
 	b = append(b, r.Type...)
 	integer(int64(r.SchemaVersion))
-	text(r.Data)
+	text(r.Stored())
 	text(r.Metadata)
 	integer(r.RecordedAt.UnixMicro())
 	sum := sha256.Sum256(b)

@@ -78,7 +78,9 @@ func (s *Store) WorkspaceLog(ctx context.Context, workspace, eventType string, a
 		}
 	}
 	if len(positions) > 0 {
-		page, err = collect(s.db.QueryContext(ctx, placesQuery, transactionIDs, positions))
+		if page, err = collect(s.db.QueryContext(ctx, placesQuery, transactionIDs, positions)); err == nil {
+			err = s.open(ctx, nil, page)
+		}
 	}
 	return page, next, more, err
 }

@@ -82,7 +82,7 @@ func New(c Config) (http.Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	a := &api{Config: c, tokens: token.NewStore(c.DB, c.Now), events: eventstore.New(c.DB)}
+	a := &api{Config: c, tokens: token.NewStore(c.DB, c.Now), events: c.Engine.Log()}
 	if len(c.MasterKey) > 0 {
 		var err error
 		if a.sealer, err = webhook.NewSealer(c.MasterKey); err != nil {

@@ -25,6 +25,8 @@ type Config struct {
 	// History returns, for each stream, all its events from the first up to the version named, in the order of the request.
 	History func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error)
 	Sealer  *webhook.Sealer
+	// Personal opens what is personal in events. Defaults to leaving it erased.
+	Personal delivery.Personal
 
 	// ListenDSN is the connection string of DB's database, for a connection of its own that listens for what other processes have
 	// done. Defaults to none: then this process looks by itself, at every PollInterval.
@@ -83,7 +85,7 @@ func New(config Config) (*Relay, error) {
 	r := &Relay{config: config, wake: make(chan struct{}, 1), purge: make(chan struct{}, 1), replay: make(chan struct{}, 1), notices: make(chan struct{}, 1)}
 	var err error
 	r.deliverer, err = delivery.New(delivery.Config{
-		DB: config.DB, Aggregates: config.Aggregates, History: config.History, Sealer: config.Sealer, Profiles: config.Profiles,
+		DB: config.DB, Aggregates: config.Aggregates, History: config.History, Sealer: config.Sealer, Personal: config.Personal, Profiles: config.Profiles,
 		Clock: config.Clock, Logger: config.Logger, Transport: config.Transport, AllowTargets: config.AllowTargets, Limits: config.Limits,
 		Metrics: config.Metrics, Noticed: func() { signal(r.notices) },
 	})

@@ -280,7 +280,7 @@ func (r *Runner) verifyPage(ctx context.Context, v *view, keys []streamKey, done
 			streams = append(streams, v.newStream(key))
 		}
 	}
-	if err := catchUp(ctx, tx, v.Projection, streams); err != nil {
+	if err := catchUp(ctx, tx, r.config.Personal, v.Projection, streams); err != nil {
 		return nil, err
 	}
 	different, err := compareStreams(ctx, tx, v.Projection, done.Generation, streams)

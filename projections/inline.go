@@ -80,7 +80,7 @@ func (r *Runner) writeInline(ctx context.Context, tx *sql.Tx, v *view, key strea
 		s = known.clone()
 	}
 	v.inlineMu.Unlock()
-	if err := catchUp(ctx, tx, v.Projection, []*stream{s}); err != nil {
+	if err := catchUp(ctx, tx, r.config.Holding, v.Projection, []*stream{s}); err != nil {
 		return nil, err
 	}
 	return s, r.writeBatch(ctx, tx, v, generation, []*stream{s})
@@ -148,7 +148,7 @@ func (r *Runner) rewrite(ctx context.Context, tx *sql.Tx, v *view, generation in
 	for i, key := range keys {
 		streams[i] = v.newStream(key)
 	}
-	if err := catchUp(ctx, tx, v.Projection, streams); err != nil {
+	if err := catchUp(ctx, tx, r.config.Holding, v.Projection, streams); err != nil {
 		return err
 	}
 	return r.writeBatch(ctx, tx, v, generation, streams)

@@ -9,10 +9,12 @@ import (
 	"iter"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/lib/pq"
 
 	"github.com/waybill-dev/waybill/domain"
@@ -157,6 +159,7 @@ type stream struct {
 	streamKey
 	version int
 	fold    folding
+	keys    []uuid.UUID // with which parts of its events were opened; never changed in place
 	// failure says why the event after version, failedAt, could not be folded.
 	failure  error
 	failedAt int
@@ -184,6 +187,13 @@ func (s *stream) next(p *Projection, r domain.Recorded) {
 	}
 	s.fold.apply(Event{Event: e, Workspace: r.Workspace, Stream: r.Stream, Version: r.Version, RecordedAt: r.RecordedAt, Metadata: r.Metadata})
 	s.version = r.Version
+	if r.Sealed != nil {
+		for _, key := range r.Keys() {
+			if !slices.Contains(s.keys, key) {
+				s.keys = append(slices.Clone(s.keys), key)
+			}
+		}
+	}
 }
 
 // appendRows adds the stream's rows to a JSON array under way. Where that fails it adds none.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -408,6 +407,15 @@ func (w *shardWork) page(ctx context.Context) (more bool, err error) {
 	if w.at != afterWorkspace+"/"+afterStream {
 		w.open = nil // somebody else was here
 	}
+	if w.open != nil && len(w.open.keys) > 0 {
+		gone, err := w.config.Holding.Destroyed(ctx, tx, w.open.keys)
+		if err != nil {
+			return false, err
+		}
+		if len(gone) > 0 {
+			w.open = nil // something of it was erased: it begins anew
+		}
+	}
 	workspace, name, version := afterWorkspace, afterStream, maxVersion
 	if w.open != nil {
 		workspace, name, version = w.open.workspace, w.prefix()+w.open.id, w.read
@@ -467,6 +475,7 @@ func (w *shardWork) fold(ctx context.Context, tx *sql.Tx, query string, args []a
 		r.Workspace, r.Stream.ID = open.workspace, open.id
 	}
 	var workspace, name, data, metadata sql.RawBytes
+	var read tail
 	for rows.Next() {
 		if err := rows.Scan(&workspace, &name, &r.Version, &r.Type, &r.SchemaVersion, &data, &metadata, &r.RecordedAt); err != nil {
 			return nil, nil, 0, 0, pgerr.Wrap("read events", err)
@@ -482,10 +491,14 @@ func (w *shardWork) fold(ctx context.Context, tx *sql.Tx, query string, args []a
 		if !bytes.Equal(r.Metadata, metadata) { // one command's events share it
 			r.Metadata = bytes.Clone(metadata) // a fold may keep it
 		}
-		r.Data, r.RecordedAt = json.RawMessage(data), r.RecordedAt.UTC()
-		open.next(w.Projection, r)
+		r.Data, r.RecordedAt = bytes.Clone(data), r.RecordedAt.UTC()
+		read.add(open, r)
 	}
-	return complete, open, r.Version, events, pgerr.Wrap("read events", rows.Err())
+	if err := rows.Err(); err != nil {
+		return nil, nil, 0, 0, pgerr.Wrap("read events", err)
+	}
+	rows.Close()
+	return complete, open, r.Version, events, read.fold(ctx, tx, w.config.Holding, w.Projection)
 }
 
 // catchUpWith does batch after batch until nothing is left that is settled.
@@ -551,7 +564,7 @@ func (r *Runner) trySwap(ctx context.Context, v *view, generation int, from stri
 		if b == nil {
 			break
 		}
-		if err := catchUp(ctx, tx, v.Projection, b.streams); err != nil {
+		if err := catchUp(ctx, tx, r.config.Holding, v.Projection, b.streams); err != nil {
 			return err
 		}
 		if err := r.writeBatch(ctx, tx, own, generation, b.streams); err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -26,6 +27,11 @@ type Config struct {
 	DB          *sql.DB // lib/pq
 	Projections []*Projection
 
+	// Personal opens what is personal in events, so that views can show it. Defaults to leaving it erased.
+	Personal Personal
+	// Holding does the same for rows that are written down: see [Personal]. Defaults to Personal.
+	Holding Personal
+
 	// BatchSize is how many events are worked on in one transaction. Defaults to 2000.
 	BatchSize int
 	// PollInterval is how often to look for new events where nobody says that there are some. Defaults to 100 ms.
@@ -38,6 +44,27 @@ type Config struct {
 	// Logger gets what an operator should know. Defaults to discarding everything.
 	Logger *slog.Logger
 }
+
+// Personal opens what is personal in events: package vault does. The one for rows that are written down also keeps the keys from being
+// destroyed before tx ends, so that whoever destroys them finds every row that shows what they opened.
+type Personal interface {
+	Open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded) error
+	// Destroyed says which keys are gone, with which events were opened before.
+	Destroyed(ctx context.Context, tx *sql.Tx, keys []uuid.UUID) ([]uuid.UUID, error)
+}
+
+// erased is a [Personal] without keys.
+type erased struct{}
+
+func (erased) Open(_ context.Context, _ *sql.Tx, events []*domain.Recorded) error {
+	var errs []error
+	for _, r := range events {
+		errs = append(errs, r.Erase())
+	}
+	return errors.Join(errs...)
+}
+
+func (erased) Destroyed(context.Context, *sql.Tx, []uuid.UUID) ([]uuid.UUID, error) { return nil, nil }
 
 // Runner keeps projections up to date while its Run is running, and rebuilds and checks them. Any number of processes may have one each.
 type Runner struct {
@@ -70,6 +97,12 @@ func New(config Config) (*Runner, error) {
 	config.Workers = cmp.Or(config.Workers, 3)
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if config.Personal == nil {
+		config.Personal = erased{}
+	}
+	if config.Holding == nil {
+		config.Holding = config.Personal
 	}
 	r := &Runner{config: config}
 	for _, p := range config.Projections {
@@ -231,7 +264,7 @@ func (r *Runner) step(ctx context.Context, v *view, generation int) (events int,
 	if err != nil || b == nil {
 		return 0, err
 	}
-	if err := catchUp(ctx, tx, v.Projection, b.streams); err != nil {
+	if err := catchUp(ctx, tx, r.config.Holding, v.Projection, b.streams); err != nil {
 		return 0, err
 	}
 	if v.inline {

@@ -6,8 +6,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
@@ -23,8 +25,11 @@ FROM unnest($1::text[], $2::text[], $3::integer[]) WITH ORDINALITY AS s (workspa
 CROSS JOIN LATERAL (SELECT * FROM events WHERE workspace = s.workspace AND stream = s.stream AND version > s.after OFFSET 0) e
 ORDER BY s.n, e.version`
 
-// catchUp folds what streams lack, of what the transaction sees.
-func catchUp(ctx context.Context, tx *sql.Tx, p *Projection, streams []*stream) error {
+// catchUp folds what streams lack, of what the transaction sees. A stream of which something was erased since it was folded begins anew.
+func catchUp(ctx context.Context, tx *sql.Tx, personal Personal, p *Projection, streams []*stream) error {
+	if err := beginErasedAnew(ctx, tx, personal, p, streams); err != nil {
+		return err
+	}
 	workspaces, names, after := make(pq.StringArray, len(streams)), make(pq.StringArray, len(streams)), make(pq.Int64Array, len(streams))
 	for i, s := range streams {
 		workspaces[i], names[i], after[i] = s.workspace, p.prefix()+s.id, int64(s.version)
@@ -34,6 +39,7 @@ func catchUp(ctx context.Context, tx *sql.Tx, p *Projection, streams []*stream) 
 		return pgerr.Wrap("read events", err)
 	}
 	defer rows.Close()
+	var read tail
 	for rows.Next() {
 		var n int
 		var r domain.Recorded
@@ -42,9 +48,76 @@ func catchUp(ctx context.Context, tx *sql.Tx, p *Projection, streams []*stream) 
 		}
 		s := streams[n-1]
 		r.Workspace, r.Stream, r.RecordedAt = s.workspace, domain.StreamID{Aggregate: p.aggregate.Name, ID: s.id}, r.RecordedAt.UTC()
-		s.next(p, r)
+		read.add(s, r)
 	}
-	return pgerr.Wrap("read events", rows.Err())
+	if err := rows.Err(); err != nil {
+		return pgerr.Wrap("read events", err)
+	}
+	rows.Close()
+	return read.fold(ctx, tx, personal, p)
+}
+
+func beginErasedAnew(ctx context.Context, tx *sql.Tx, personal Personal, p *Projection, streams []*stream) error {
+	var keys []uuid.UUID
+	for _, s := range streams {
+		keys = append(keys, s.keys...)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	gone, err := personal.Destroyed(ctx, tx, keys)
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	for _, s := range streams {
+		if slices.ContainsFunc(s.keys, func(key uuid.UUID) bool { return slices.Contains(gone, key) }) {
+			*s = *p.newStream(s.streamKey)
+		}
+	}
+	return nil
+}
+
+// tail is what was read of streams, and is still to be opened and folded.
+type tail struct {
+	streams []*stream
+	events  []domain.Recorded
+}
+
+func (t *tail) add(s *stream, r domain.Recorded) {
+	t.streams, t.events = append(t.streams, s), append(t.events, r)
+}
+
+// fold opens the events, with one look for all keys, and folds them. One that cannot be opened is one that cannot be read.
+func (t *tail) fold(ctx context.Context, tx *sql.Tx, personal Personal, p *Projection) error {
+	var sealed []*domain.Recorded
+	for i := range t.events {
+		if domain.IsSealed(t.events[i].Data) {
+			sealed = append(sealed, &t.events[i])
+		}
+	}
+	failures := map[*domain.Recorded]error{}
+	if len(sealed) > 0 {
+		err := personal.Open(ctx, tx, sealed)
+		if errors.As(err, new(*pgerr.Error)) || ctx.Err() != nil {
+			return err
+		}
+		for _, r := range sealed {
+			if err != nil && r.Sealed == nil { // one of them it is
+				failures[r] = personal.Open(ctx, tx, []*domain.Recorded{r})
+				if errors.As(failures[r], new(*pgerr.Error)) {
+					return failures[r]
+				}
+			}
+		}
+	}
+	for i := range t.events {
+		s, r := t.streams[i], &t.events[i]
+		if err := failures[r]; err != nil && s.failure == nil {
+			s.failure, s.failedAt = err, r.Version
+		}
+		s.next(p, *r)
+	}
+	return nil
 }
 
 // replaceRows makes the rows of some streams those that are given, and touches only what differs. The INSERT waits for the DELETE, by

@@ -160,11 +160,11 @@ func (p *program) open(ctx context.Context, need secrets) (_ *session, err error
 	if err := db.prepare(ctx); err != nil {
 		return nil, err
 	}
-	if config.MasterKey == nil && need == withSecrets {
-		if db.cluster == nil {
-			return nil, usagef("make one with `openssl rand -base64 32`, and give every process on this database the same",
-				"WAYBILL_MASTER_KEY is not set: webhooks' secrets are sealed with it")
-		}
+	if config.MasterKey == nil && db.cluster == nil && need == withSecrets {
+		return nil, usagef("make one with `openssl rand -base64 32`, and give every process on this database the same",
+			"WAYBILL_MASTER_KEY is not set: webhooks' secrets are sealed with it")
+	}
+	if config.MasterKey == nil && db.cluster != nil {
 		if config.MasterKey, err = embeddedKey(filepath.Join(p.dir, embeddedDir, "master.key")); err != nil {
 			return nil, err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/eventstore"
 	"github.com/waybill-dev/waybill/eventstore/audit"
+	"github.com/waybill-dev/waybill/eventstore/vault"
 	"github.com/waybill-dev/waybill/internal/localpg"
 	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/migrations"
@@ -55,6 +56,7 @@ func explain(err error) failure {
 		otherKey     *audit.OtherKeyError
 		badSeal      *audit.BadSealError
 		nonconform   *audit.NonconformError
+		personalKey  *vault.KeyError
 		mismatch     *waybill.IdempotencyMismatchError
 		pending      *migrations.PendingError
 		newer        *migrations.NewerSchemaError
@@ -102,6 +104,8 @@ func explain(err error) failure {
 		f.code, f.hint = "broken_history", "`waybill audit verify` tells more"
 	case errors.As(err, &nonconform):
 		f.code, f.hint = "nonconforming_history", "allow these moves, or keep the old machine until these orders are through"
+	case errors.As(err, &personalKey):
+		f.code, f.hint = "personal_key", "every process on a database needs the same WAYBILL_MASTER_KEY"
 	case errors.As(err, &mismatch):
 		f.code = "idempotency_mismatch"
 	case errors.As(err, &pending):

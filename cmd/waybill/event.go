@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-dev/waybill/domain"
-	"github.com/waybill-dev/waybill/eventstore"
 )
 
 func (p *program) eventCommand() *cobra.Command {
@@ -24,7 +23,7 @@ func (p *program) eventCommand() *cobra.Command {
 				return err
 			}
 			return p.use(c.Context(), withoutSecrets, func(s *session) error {
-				r, err := eventstore.New(s.DB).EventByID(c.Context(), p.workspace, id)
+				r, err := s.workspace.Event(c.Context(), id)
 				if err != nil {
 					return err
 				}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/waybill-dev/waybill"
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/internal/pgtest"
 )
 
@@ -21,6 +24,7 @@ func TestGoldenWithoutDatabase(t *testing.T) {
 	for name, line := range map[string]string{
 		"help":                        "",
 		"help-order-show":             "help order show",
+		"help-customer-forget":        "help customer forget",
 		"help-webhook-create":         "webhook create --help",
 		"help-bench":                  "bench --help",
 		"machine":                     "machine",
@@ -68,6 +72,7 @@ func TestGoldenWithoutDatabase(t *testing.T) {
 		"usage/machine-name-and-another": "machine order payment",
 		"usage/token-scope":              "token create --scope admin",
 		"usage/token-no-scope":           "token create",
+		"usage/customer-stream":          "customer forget --stream ord_1 --yes",
 		"usage/empty-secret":             "webhook create --name x --url http://127.0.0.1/ --secret -",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,6 +166,55 @@ func TestGoldenEvent(t *testing.T) {
 		args := []string{"event", "show", id, "-o", format}
 		on(db.DSN).run(t, args...).golden(t, "event-show-"+format, args...)
 	}
+}
+
+// What is personal about a customer, until it is forgotten.
+func TestGoldenCustomers(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	c := on(db.DSN)
+	engine, err := waybill.New(db.DB, waybill.Config{Now: ticking(), MasterKey: []byte("another key, which is 32 bytes..")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := base64.StdEncoding.DecodeString(testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := waybill.New(db.DB, waybill.Config{Now: ticking(), MasterKey: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := func(e *waybill.Engine, id string, who order.Customer) {
+		t.Helper()
+		who.Email = "customer@example.com"
+		if _, err := e.Execute(t.Context(), order.Create{OrderID: id, Currency: "USD", Customer: &who, Email: who.Email}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stamps := regexp.MustCompile(`20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z`)
+	create(same, "ord_1", order.Customer{ID: "cus_1"})
+	create(same, "ord_2", order.Customer{})
+	create(engine, "ord_3", order.Customer{ID: "cus_3"})
+	step := func(name, line string) {
+		args := strings.Fields(line)
+		r := c.run(t, args...)
+		if strings.HasPrefix(name, "customer-keys") { // the database's own clock
+			r.stdout = stamps.ReplaceAllString(times.ReplaceAllString(r.stdout, "<time                 >"), "<time>")
+		}
+		r.golden(t, name, args...)
+	}
+	step("customer-keys", "customer keys cus_1")
+	step("customer-keys-none", "customer keys cus_2")
+	step("customer-order-before", "order show ord_1")
+	step("customer-forget-without-yes", "customer forget cus_1")
+	step("customer-forget", "customer forget cus_1 --yes")
+	step("customer-forget-again", "customer forget cus_1 --yes")
+	step("customer-forget-guest-json", "customer forget --stream order/ord_2 --yes -o json")
+	step("customer-keys-after-json", "customer keys cus_1 -o json")
+	step("customer-order-after", "order show ord_1")
+	step("customer-audit-after", "audit verify")
+	step("customer-other-master-key", "order show ord_3")
 }
 
 // Webhooks from their creation to their end.

@@ -119,6 +119,7 @@ var scrubbed = []struct {
 	with    string
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), "<event id>"},
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), "<personal key                      >"},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "<hash>"},
 	{regexp.MustCompile(`up to [0-9a-f]{12}…`), "up to <hash>…"},
 	{regexp.MustCompile(`wh_[0-9a-z]{26}`), "<webhook id                 >"},

@@ -38,7 +38,7 @@ func Aggregate() *domain.Aggregate { return aggregate }
 
 // Customer is the folded state of one customer: a value that [Evolve] never changes. Times are UTC.
 type Customer struct {
-	ID            string            `json:"id"` // empty while nothing has happened
+	ID            string            `json:"id" personal:"subject"` // empty while nothing has happened
 	Status        string            `json:"status"`
 	Person        Person            `json:"person"`
 	Reference     string            `json:"reference,omitempty"`     // what the customer is known as elsewhere
@@ -54,8 +54,8 @@ type Customer struct {
 
 // Person is all that is personal about a customer.
 type Person struct {
-	Email     string `json:"email,omitzero"`
-	FirstName string `json:"firstName,omitzero"`
-	LastName  string `json:"lastName,omitzero"`
-	Phone     string `json:"phone,omitzero"`
+	Email     string `json:"email,omitzero" personal:"true"`
+	FirstName string `json:"firstName,omitzero" personal:"true"`
+	LastName  string `json:"lastName,omitzero" personal:"true"`
+	Phone     string `json:"phone,omitzero" personal:"true"`
 }

@@ -36,7 +36,7 @@ func PasswordResetAggregate() *domain.Aggregate { return passwordResetAggregate 
 type PasswordReset struct {
 	ID          string    `json:"id"` // empty while nothing has happened
 	Status      string    `json:"status"`
-	CustomerID  string    `json:"customerId"`
+	CustomerID  string    `json:"customerId" personal:"subject"`
 	Person      Person    `json:"person"`
 	CreatedAt   time.Time `json:"createdAt"`
 	UpdatedAt   time.Time `json:"updatedAt"`

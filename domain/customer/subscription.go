@@ -36,7 +36,7 @@ func SubscriptionAggregate() *domain.Aggregate { return subscriptionAggregate }
 type Subscription struct {
 	ID              string    `json:"id"` // empty while nothing has happened
 	Status          string    `json:"status"`
-	CustomerID      string    `json:"customerId,omitempty"` // empty for somebody who is no customer yet
+	CustomerID      string    `json:"customerId,omitempty" personal:"subject"` // empty for somebody who is no customer yet
 	Person          Person    `json:"person"`
 	Reference       string    `json:"reference,omitempty"`       // what is subscribed to, such as a newsletter
 	ReferenceOrigin string    `json:"referenceOrigin,omitempty"` // where Reference means something

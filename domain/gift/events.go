@@ -9,7 +9,7 @@ type (
 		OrderID   string `json:"orderId"`
 		Sender    Person `json:"sender,omitzero"`
 		Recipient Person `json:"recipient,omitzero"`
-		Message   string `json:"message,omitzero"`
+		Message   string `json:"message,omitzero" personal:"true"`
 	}
 	Notified struct {
 		Channel string `json:"channel,omitzero"`
@@ -19,7 +19,7 @@ type (
 	}
 	Accepted          struct{}
 	ThankYouNoteAdded struct {
-		Note string `json:"note"`
+		Note string `json:"note" personal:"true"`
 	}
 	Cancelled struct {
 		From   string `json:"from"` // created, notified or opened

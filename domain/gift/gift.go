@@ -48,8 +48,8 @@ type Gift struct {
 	OrderID      string    `json:"orderId"`
 	Sender       Person    `json:"sender,omitzero"`
 	Recipient    Person    `json:"recipient,omitzero"`
-	Message      string    `json:"message,omitempty"`
-	ThankYouNote string    `json:"thankYouNote,omitempty"`
+	Message      string    `json:"message,omitempty" personal:"true"`
+	ThankYouNote string    `json:"thankYouNote,omitempty" personal:"true"`
 	CancelReason string    `json:"cancelReason,omitempty"`
 	CreatedAt    time.Time `json:"createdAt"`
 	UpdatedAt    time.Time `json:"updatedAt"` // of the last event of any kind
@@ -62,8 +62,8 @@ type Gift struct {
 
 // Person is who gives a gift or gets it. All personal data of a gift is here, besides what people write in a message and a note.
 type Person struct {
-	CustomerID string `json:"customerId,omitzero"` // where they are a customer
-	Name       string `json:"name,omitzero"`
-	Email      string `json:"email,omitzero"`
-	Phone      string `json:"phone,omitzero"`
+	CustomerID string `json:"customerId,omitzero" personal:"subject"` // where they are a customer
+	Name       string `json:"name,omitzero" personal:"true"`
+	Email      string `json:"email,omitzero" personal:"true"`
+	Phone      string `json:"phone,omitzero" personal:"true"`
 }

@@ -8,7 +8,7 @@ type Created struct {
 	Currency          string            `json:"currency"`
 	Number            string            `json:"number,omitzero"`
 	Customer          *Customer         `json:"customer,omitzero"`
-	Email             string            `json:"email,omitzero"`
+	Email             string            `json:"email,omitzero" personal:"true"`
 	Channel           string            `json:"channel,omitzero"`
 	ShippingAddress   *Address          `json:"shippingAddress,omitzero"`
 	BillingAddress    *Address          `json:"billingAddress,omitzero"`
@@ -22,7 +22,7 @@ type Created struct {
 	CheckoutSessionID string            `json:"checkoutSessionId,omitzero"`
 	SubscriptionID    string            `json:"subscriptionId,omitzero"`
 	CartURL           string            `json:"cartUrl,omitzero"`
-	IPAddress         string            `json:"ipAddress,omitzero"`
+	IPAddress         string            `json:"ipAddress,omitzero" personal:"true"`
 	Metadata          map[string]string `json:"metadata,omitzero"`
 }
 
@@ -31,7 +31,7 @@ type Created struct {
 type Updated struct {
 	Number            *string           `json:"number,omitzero"`
 	Customer          *Customer         `json:"customer,omitzero"`
-	Email             *string           `json:"email,omitzero"`
+	Email             *string           `json:"email,omitzero" personal:"true"`
 	Channel           *string           `json:"channel,omitzero"`
 	ShippingAddress   *Address          `json:"shippingAddress,omitzero"`
 	BillingAddress    *Address          `json:"billingAddress,omitzero"`
@@ -45,7 +45,7 @@ type Updated struct {
 	CheckoutSessionID *string           `json:"checkoutSessionId,omitzero"`
 	SubscriptionID    *string           `json:"subscriptionId,omitzero"`
 	CartURL           *string           `json:"cartUrl,omitzero"`
-	IPAddress         *string           `json:"ipAddress,omitzero"`
+	IPAddress         *string           `json:"ipAddress,omitzero" personal:"true"`
 	Metadata          map[string]string `json:"metadata,omitzero"`
 }
 

@@ -31,7 +31,7 @@ type Order struct {
 	DelayedCapture bool `json:"delayedCapture"`
 
 	Customer        *Customer `json:"customer,omitempty"`
-	Email           string    `json:"email,omitempty"`
+	Email           string    `json:"email,omitempty" personal:"true"`
 	Channel         string    `json:"channel,omitempty"`
 	ShippingAddress *Address  `json:"shippingAddress,omitempty"`
 	BillingAddress  *Address  `json:"billingAddress,omitempty"`
@@ -47,7 +47,7 @@ type Order struct {
 	CheckoutSessionID string            `json:"checkoutSessionId,omitempty"`
 	SubscriptionID    string            `json:"subscriptionId,omitempty"`
 	CartURL           string            `json:"cartUrl,omitempty"`
-	IPAddress         string            `json:"ipAddress,omitempty"`
+	IPAddress         string            `json:"ipAddress,omitempty" personal:"true"`
 	Metadata          map[string]string `json:"metadata"`
 
 	PlaceAt      time.Time `json:"placeAt,omitzero"` // when it is meant to be placed, for orders that wait for their day
@@ -78,27 +78,27 @@ type Order struct {
 
 // Customer is who ordered. A guest has an email and no id.
 type Customer struct {
-	ID         string `json:"id,omitempty"`
-	Email      string `json:"email,omitempty"`
-	Name       string `json:"name,omitempty"`
+	ID         string `json:"id,omitempty" personal:"subject"`
+	Email      string `json:"email,omitempty" personal:"true"`
+	Name       string `json:"name,omitempty" personal:"true"`
 	ExternalID string `json:"externalId,omitempty"` // at a payment provider, such as Stripe
 }
 
 // Address is a postal address. Nothing in it is required: what an address needs depends on its country.
 type Address struct {
 	ID               string `json:"id,omitempty"`
-	FirstName        string `json:"firstName,omitempty"`
-	LastName         string `json:"lastName,omitempty"`
-	Company          string `json:"company,omitempty"`
-	Address1         string `json:"address1,omitempty"`
-	Address2         string `json:"address2,omitempty"`
-	City             string `json:"city,omitempty"`
-	PostalCode       string `json:"postalCode,omitempty"`
-	State            string `json:"state,omitempty"`
-	StateName        string `json:"stateName,omitempty"` // as the customer wrote it, where State is not from a list
+	FirstName        string `json:"firstName,omitempty" personal:"true"`
+	LastName         string `json:"lastName,omitempty" personal:"true"`
+	Company          string `json:"company,omitempty" personal:"true"`
+	Address1         string `json:"address1,omitempty" personal:"true"`
+	Address2         string `json:"address2,omitempty" personal:"true"`
+	City             string `json:"city,omitempty" personal:"true"`
+	PostalCode       string `json:"postalCode,omitempty" personal:"true"`
+	State            string `json:"state,omitempty" personal:"true"`
+	StateName        string `json:"stateName,omitempty" personal:"true"` // as the customer wrote it, where State is not from a list
 	Country          string `json:"country,omitempty"`
-	Phone            string `json:"phone,omitempty"`
-	AlternativePhone string `json:"alternativePhone,omitempty"`
+	Phone            string `json:"phone,omitempty" personal:"true"`
+	AlternativePhone string `json:"alternativePhone,omitempty" personal:"true"`
 }
 
 // LineItem is one thing that was ordered.

@@ -47,6 +47,8 @@ type Config struct {
 	History  func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error)
 	Sealer   *webhook.Sealer
 	Profiles profile.Set
+	// Personal opens what is personal in the events that are read here; those of History come open. Defaults to leaving it erased.
+	Personal Personal
 
 	// Clock gives the time of attempts and decides which retries are due. Defaults to time.Now.
 	Clock func() time.Time
@@ -66,6 +68,27 @@ type Config struct {
 
 	Limits
 }
+
+// Personal opens what is personal in events: see package vault, which does it for the log.
+type Personal interface {
+	// Open opens events in place, with one look for all their keys.
+	Open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded) error
+	// Destroyed says which keys are gone, with which events were opened a while ago.
+	Destroyed(ctx context.Context, tx *sql.Tx, keys []uuid.UUID) ([]uuid.UUID, error)
+}
+
+// erased is a [Personal] without keys.
+type erased struct{}
+
+func (erased) Open(_ context.Context, _ *sql.Tx, events []*domain.Recorded) error {
+	var errs []error
+	for _, r := range events {
+		errs = append(errs, r.Erase())
+	}
+	return errors.Join(errs...)
+}
+
+func (erased) Destroyed(context.Context, *sql.Tx, []uuid.UUID) ([]uuid.UUID, error) { return nil, nil }
 
 // Limits bound what one process does at a time.
 type Limits struct {
@@ -155,7 +178,10 @@ func New(config Config) (*Deliverer, error) {
 	if config.Metrics == nil {
 		config.Metrics = NewMetrics()
 	}
-	states, err := newStates(config.Aggregates, config.History, config.States)
+	if config.Personal == nil {
+		config.Personal = erased{}
+	}
+	states, err := newStates(config.Aggregates, config.History, config.Personal, config.States)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/waybill-dev/waybill/outbox/profile"
 )
 
@@ -24,7 +26,9 @@ type item struct {
 	earlier    int    // of these, before it was sent again
 	retry      bool   // the row is in state 'retry'
 	occurrence profile.Occurrence
-	fault      error // why it cannot be rendered
+	keys       []uuid.UUID // with which parts of the occurrence were opened
+	erased     bool        // some of these keys are destroyed
+	fault      error       // why it cannot be rendered
 }
 
 // queue is one webhook's deliveries in memory, for as long as the webhook is ours.
@@ -293,7 +297,11 @@ func (q *queue) attempt(it *item) *outcome {
 	t := q.target
 	q.mu.Unlock()
 	o := &outcome{queue: q, item: it, startedAt: q.d.config.Clock(), circuit: t.profile.Circuit}
-	message, err := q.d.render(t, it)
+	err := q.d.states.renew(q.ctx, it)
+	var message profile.Message
+	if err == nil {
+		message, err = q.d.render(t, it)
+	}
 	switch {
 	case errors.As(err, new(errFilter)):
 		q.d.config.Metrics.Filters.Inc()
@@ -315,6 +323,7 @@ func (q *queue) attempt(it *item) *outcome {
 	q.d.config.Metrics.underWay.Inc()
 	a := q.d.send.attempt(q.ctx, t, message)
 	q.d.config.Metrics.underWay.Dec()
+	a.excerpt = q.d.states.conceal(a.excerpt, it)
 	o.response(t, a, q.d.config.Pause)
 	switch {
 	case a.answered:

@@ -272,7 +272,7 @@ func TestStatesAreFoldedAsOfTheEvent(t *testing.T) {
 			histories[i] = log[:a.Version]
 		}
 		return histories, nil
-	}, 4)
+	}, erased{}, 4)
 	check(t, err)
 	fold := func(wantReads int, versions ...int) {
 		t.Helper()

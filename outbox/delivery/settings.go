@@ -148,7 +148,7 @@ type messageKey struct {
 // message renders an item, unless that was just done for another webhook.
 func (d *Deliverer) message(t *target, it *item) (profile.Message, error) {
 	it.occurrence.Subscribed, it.occurrence.Include = t.events, t.include
-	if d.owned.Load() < 2 {
+	if d.owned.Load() < 2 || it.erased { // what is kept may be from before
 		return t.profile.Render(it.occurrence)
 	}
 	k := messageKey{it.key, t.profile.Name, t.asked}

@@ -2,11 +2,15 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/internal/pgerr"
 )
 
 // states finds what was true right before and right after an event. Folded states are values that never change, so a few thousand
@@ -15,29 +19,111 @@ import (
 type states struct {
 	aggregates map[string]*domain.Aggregate
 	history    func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error)
-	cache      *lru.Cache[domain.StreamAt, domain.State]
+	personal   Personal
+	cache      *lru.Cache[domain.StreamAt, folded]
+}
+
+// folded is a state, with the keys that parts of it were opened with. Nobody changes the keys in place.
+type folded struct {
+	state domain.State
+	keys  []uuid.UUID
+}
+
+// after is the state after an event.
+func (f folded) after(aggregate *domain.Aggregate, event domain.Event, r *domain.Recorded) folded {
+	f.state = aggregate.Evolve(f.state, event, r.RecordedAt)
+	if r.Sealed != nil {
+		for _, key := range r.Keys() {
+			if !slices.Contains(f.keys, key) {
+				f.keys = append(slices.Clone(f.keys), key)
+			}
+		}
+	}
+	return f
 }
 
 // historiesPerRead bounds how many streams are read in one round trip.
 const historiesPerRead = 200
 
-func newStates(aggregates map[string]*domain.Aggregate, history func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error), size int) (*states, error) {
-	cache, err := lru.New[domain.StreamAt, domain.State](size)
+func newStates(aggregates map[string]*domain.Aggregate, history func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error),
+	personal Personal, size int) (*states, error) {
+	cache, err := lru.New[domain.StreamAt, folded](size)
 	if err != nil {
 		return nil, fmt.Errorf("delivery: a cache of %d states: %w", size, err)
 	}
-	return &states{aggregates, history, cache}, nil
+	return &states{aggregates, history, personal, cache}, nil
 }
 
 // latest is the state of a stream after the last of its events that was folded.
 type latest struct {
+	folded
 	version int
-	state   domain.State
+}
+
+// open opens what is personal in items that were just read, and drops states of which something was erased since they were folded. An item
+// that cannot be opened gets a fault.
+func (s *states) open(ctx context.Context, items []*item) error {
+	var sealed []*domain.Recorded
+	var keys []uuid.UUID
+	begins := map[domain.StreamAt][]uuid.UUID{} // with which states the page may begin, and their keys
+	for _, it := range items {
+		o := &it.occurrence
+		if it.fault == nil && domain.IsSealed(o.Data) {
+			sealed = append(sealed, &o.Recorded)
+		}
+		at := domain.StreamAt{Workspace: o.Workspace, Stream: o.Stream, Version: o.Version - 1}
+		if f, ok := s.cache.Peek(at); ok && len(f.keys) > 0 {
+			begins[at] = f.keys
+			keys = append(keys, f.keys...)
+		}
+	}
+	if len(keys) > 0 {
+		gone, err := s.personal.Destroyed(ctx, nil, keys)
+		if err != nil {
+			return err
+		}
+		for at, keys := range begins {
+			if slices.ContainsFunc(keys, func(key uuid.UUID) bool { return slices.Contains(gone, key) }) {
+				s.cache.Remove(at)
+			}
+		}
+	}
+	if len(sealed) == 0 {
+		return nil
+	}
+	err := s.personal.Open(ctx, nil, sealed)
+	if err == nil || errors.As(err, new(*pgerr.Error)) || ctx.Err() != nil {
+		return err
+	}
+	for _, it := range items { // one of them it is
+		if it.fault == nil && domain.IsSealed(it.occurrence.Data) {
+			it.fault = s.personal.Open(ctx, nil, []*domain.Recorded{&it.occurrence.Recorded})
+		}
+	}
+	return nil
+}
+
+// renew folds an item anew where something that it shows was erased since it was read.
+func (s *states) renew(ctx context.Context, it *item) error {
+	if len(it.keys) == 0 || it.fault != nil {
+		return nil
+	}
+	gone, err := s.personal.Destroyed(ctx, nil, it.keys)
+	if err != nil || len(gone) == 0 || it.erased {
+		return err
+	}
+	it.erased = true
+	o := &it.occurrence
+	o.Data, o.Sealed, o.Event, o.Before, o.After = o.Stored(), nil, nil, nil, nil
+	return s.fold(ctx, []*item{it})
 }
 
 // fold fills in the decoded event and the states around it, for items in the order of the log. An item that cannot be folded gets a
 // fault; the error is one of reading.
 func (s *states) fold(ctx context.Context, items []*item) error {
+	if err := s.open(ctx, items); err != nil {
+		return err
+	}
 	// What this page folds is at hand until it is through, however small the cache.
 	recent := make(map[domain.StreamAt]*latest, len(items)) // version 0: by stream
 	missing := map[domain.StreamAt][]*item{}                // likewise
@@ -85,10 +171,10 @@ func (s *states) step(it *item, l *latest) bool {
 		return true
 	}
 	at := domain.StreamAt{Workspace: o.Workspace, Stream: o.Stream, Version: o.Version - 1}
-	before := l.state
+	before := l.folded
 	switch {
 	case at.Version == 0:
-		before = aggregate.New()
+		before = folded{state: aggregate.New()}
 	case at.Version != l.version:
 		var ok bool
 		if before, ok = s.cache.Get(at); !ok {
@@ -100,10 +186,11 @@ func (s *states) step(it *item, l *latest) bool {
 		it.fault = err
 		return true
 	}
-	o.Event, o.Before, o.After = event, before, aggregate.Evolve(before, event, o.RecordedAt)
-	*l = latest{o.Version, o.After}
+	after := before.after(aggregate, event, &o.Recorded)
+	o.Event, o.Before, o.After, it.keys = event, before.state, after.state, after.keys
+	*l = latest{after, o.Version}
 	at.Version = o.Version
-	s.cache.Add(at, o.After)
+	s.cache.Add(at, after)
 	return true
 }
 
@@ -119,7 +206,7 @@ func (s *states) replay(history []domain.Recorded, items []*item) {
 		waiting[it.occurrence.Version] = it
 		it.fault = fmt.Errorf("version %d of %s is not in the log", it.occurrence.Version, stream) // until it comes along
 	}
-	state := aggregate.New()
+	state := folded{state: aggregate.New()}
 	for _, r := range history {
 		event, err := aggregate.Codec.Decode(r)
 		if err != nil {
@@ -129,9 +216,9 @@ func (s *states) replay(history []domain.Recorded, items []*item) {
 			return
 		}
 		before := state
-		state = aggregate.Evolve(before, event, r.RecordedAt)
+		state = before.after(aggregate, event, &r)
 		if it := waiting[r.Version]; it != nil {
-			it.fault, it.occurrence.Event, it.occurrence.Before, it.occurrence.After = nil, event, before, state
+			it.fault, it.occurrence.Event, it.occurrence.Before, it.occurrence.After, it.keys = nil, event, before.state, state.state, state.keys
 			delete(waiting, r.Version)
 			s.cache.Add(domain.StreamAt{Workspace: r.Workspace, Stream: stream, Version: r.Version}, state)
 		}
