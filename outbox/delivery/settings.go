@@ -143,6 +143,7 @@ type messageKey struct {
 	event   key
 	profile string
 	asked   string
+	gone    int // keys that are destroyed, so that what they opened is not shown
 }
 
 // message renders an item, unless that was just done for another webhook.
@@ -151,7 +152,7 @@ func (d *Deliverer) message(t *target, it *item) (profile.Message, error) {
 	if d.owned.Load() < 2 || it.erased { // what is kept may be from before
 		return t.profile.Render(it.occurrence)
 	}
-	k := messageKey{it.key, t.profile.Name, t.asked}
+	k := messageKey{it.key, t.profile.Name, t.asked, it.gone}
 	if kept, ok := d.messages.Get(k); ok && time.Since(kept.at) < keepMessage {
 		return kept.Message, nil
 	}

@@ -109,6 +109,7 @@ func (s *states) renew(ctx context.Context, it *item) error {
 		return nil
 	}
 	gone, err := s.personal.Destroyed(ctx, nil, it.keys)
+	it.gone = len(gone)
 	if err != nil || len(gone) == 0 || it.erased {
 		return err
 	}
