@@ -15,10 +15,11 @@ import (
 	"github.com/waybill-dev/waybill/internal/pgerr"
 )
 
-// Forgetter keeps something of its own about customers, such as a view. What it does in Forget is committed together with the
+// Forgetter keeps something of its own about customers, beside the views. What it does in Forget is committed together with the
 // destruction of the keys, or not at all; within tx those are gone already, so events that are read with tx show [domain.Erased].
+// Streams are those in which there was something to erase.
 type Forgetter interface {
-	Forget(ctx context.Context, tx *sql.Tx, workspace string, subject vault.Subject) error
+	Forget(ctx context.Context, tx *sql.Tx, workspace string, subject vault.Subject, streams []domain.StreamID) error
 }
 
 // Forget erases what is personal about a customer, by destroying the keys that it was sealed with: afterwards every event, order, view and
@@ -68,8 +69,15 @@ func (w *Workspace) forgetTx(ctx context.Context, tx *sql.Tx, subject vault.Subj
 	if err != nil {
 		return nil, err
 	}
+	streams, err := w.engine.vault.StreamsTx(ctx, tx, destroyed)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.engine.views.Forget(ctx, tx, w.name, streams); err != nil {
+		return nil, err
+	}
 	for _, f := range w.engine.config.Forgetters {
-		if err := f.Forget(ctx, tx, w.name, subject); err != nil {
+		if err := f.Forget(ctx, tx, w.name, subject, streams); err != nil {
 			return nil, err
 		}
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/waybill-dev/waybill/eventstore/vault"
 	"github.com/waybill-dev/waybill/internal/pgtest"
 	"github.com/waybill-dev/waybill/outbox/webhook"
+	"github.com/waybill-dev/waybill/projections/orders"
 )
 
 var masterKey = bytes.Repeat([]byte{7}, 32)
@@ -459,10 +460,135 @@ func TestPersonalDataInTransactions(t *testing.T) {
 	}
 }
 
-type forgetter func(ctx context.Context, tx *sql.Tx, workspace string, subject vault.Subject) error
+// Views show what is personal until it is forgotten: the row that is read, the one of the generation before, those that appends write, and
+// whatever is in the memory of who writes them.
+func TestViewsForget(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	following, db := newEngine(t, waybill.Config{})
+	follow(t, following)
+	writing, writingDB := newEngine(t, waybill.Config{Projections: inline()})
+	for _, p := range waybill.Projections() {
+		if err := writing.Rebuild(ctx, p.Name(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, e := range map[string]struct {
+		*waybill.Engine
+		db *sql.DB
+	}{"following": {following, db}, "inline": {writing, writingDB}} {
+		catchUp := func() {
+			if name == "following" {
+				settled(t, e.Engine)
+			}
+		}
+		list := func(email string) (ids []string) {
+			t.Helper()
+			page, err := e.Orders(ctx, orders.Filter{Email: email})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range page.Rows {
+				ids = append(ids, row.ID)
+			}
+			slices.Sort(ids)
+			return ids
+		}
+		for i, who := range []string{"cus_1", "cus_1", "cus_2"} {
+			must(t)(e.Execute(ctx, personal(fmt.Sprintf("ord_%d", i+1), who)))
+		}
+		catchUp()
+		if err := e.Rebuild(ctx, "orders", nil); err != nil { // the generation before is kept
+			t.Fatal(err)
+		}
+		if got := list("CUS_1@example.com"); !slices.Equal(got, []string{"ord_1", "ord_2"}) {
+			t.Errorf("%s: the view has %q", name, got)
+		}
+		if n, err := e.Forget(ctx, "cus_1"); n != 1 || err != nil {
+			t.Fatalf("%s: %d, %v", name, n, err)
+		}
+		check := func() {
+			t.Helper()
+			if found := shows(dump(t, e.db), secretsOf("cus_1")[:5]); found != nil {
+				t.Errorf("%s: the database shows %q", name, found)
+			}
+			if got := list("cus_1@example.com"); got != nil {
+				t.Errorf("%s: the view has %q", name, got)
+			}
+			if got := list("cus_2@example.com"); !slices.Equal(got, []string{"ord_3"}) {
+				t.Errorf("%s: of another customer the view has %q", name, got)
+			}
+			if page, err := e.Orders(ctx, orders.Filter{CustomerID: "cus_1"}); err != nil || len(page.Rows) != 2 || page.Rows[0].Email != domain.Erased {
+				t.Errorf("%s: the view shows %+v, %v", name, page.Rows, err)
+			}
+			if v, err := e.Projections().Verify(ctx, "orders", 0, nil); err != nil || v.Different+v.Parked+v.Orphans > 0 {
+				t.Errorf("%s: %+v, %v", name, v, err)
+			}
+		}
+		check()
+		for i := range 2 { // what is in memory does not come back
+			must(t)(e.Execute(ctx, order.Update{OrderID: fmt.Sprintf("ord_%d", i+1), Note: ptr("later")}))
+		}
+		catchUp()
+		check()
+		if err := e.Rebuild(ctx, "orders", nil); err != nil {
+			t.Fatal(err)
+		}
+		check()
+	}
+}
 
-func (f forgetter) Forget(ctx context.Context, tx *sql.Tx, workspace string, subject vault.Subject) error {
-	return f(ctx, tx, workspace, subject)
+// Forgetting against those who write rows at the same time: whoever comes first, in the end no row shows what is forgotten.
+func TestViewsForgetUnderWay(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	engine, db := newEngine(t, waybill.Config{Projections: inline()})
+	for _, p := range waybill.Projections() {
+		if err := engine.Rebuild(ctx, p.Name(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	follow(t, engine)
+	const rounds = 12
+	for i := range rounds {
+		must(t)(engine.Execute(ctx, personal(fmt.Sprintf("ord_%d", i), fmt.Sprintf("cus_%d", i))))
+	}
+	var wg sync.WaitGroup
+	for i := range rounds {
+		wg.Go(func() {
+			if _, err := engine.Forget(ctx, fmt.Sprintf("cus_%d", i)); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			for n := range 5 {
+				if _, err := engine.Execute(ctx, order.Update{OrderID: fmt.Sprintf("ord_%d", i), Note: ptr(fmt.Sprint(n))}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		if err := engine.Rebuild(ctx, "orders", nil); err != nil {
+			t.Error(err)
+		}
+	})
+	wg.Wait()
+	text := dump(t, db)
+	for i := range rounds {
+		if found := shows(text, []string{fmt.Sprintf("cus_%d@example.com", i)}); found != nil {
+			t.Errorf("the database shows %q", found)
+		}
+	}
+	if v, err := engine.Projections().Verify(ctx, "orders", 0, nil); err != nil || v.Streams != rounds || v.Different+v.Parked+v.Orphans > 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+type forgetter func(ctx context.Context, tx *sql.Tx, workspace string, subject vault.Subject, streams []domain.StreamID) error
+
+func (f forgetter) Forget(ctx context.Context, tx *sql.Tx, workspace string, subject vault.Subject, streams []domain.StreamID) error {
+	return f(ctx, tx, workspace, subject, streams)
 }
 
 func TestForgetters(t *testing.T) {
@@ -472,12 +598,12 @@ func TestForgetters(t *testing.T) {
 	failure := errors.New("no")
 	var engine *waybill.Engine
 	var db *sql.DB
-	engine, db = newEngine(t, waybill.Config{Forgetters: []waybill.Forgetter{forgetter(func(ctx context.Context, tx *sql.Tx, workspace string, subject vault.Subject) error {
+	engine, db = newEngine(t, waybill.Config{Forgetters: []waybill.Forgetter{forgetter(func(ctx context.Context, tx *sql.Tx, workspace string, subject vault.Subject, streams []domain.StreamID) error {
 		page, err := eventstore.New(db, eventstore.WithVault(mustVault(t, db))).StreamTail(ctx, tx, workspace, domain.StreamID{Aggregate: "order", ID: "ord_1"}, 0)
 		if err != nil || len(shows(string(page[0].Data), secretsOf("cus_1"))) > 0 {
 			t.Errorf("within the transaction the event is %s, %v", page[0].Data, err)
 		}
-		told = append(told, workspace+" "+string(subject))
+		told = append(told, fmt.Sprint(workspace, " ", subject, " ", streams))
 		return failure
 	})}})
 	must(t)(engine.Execute(ctx, personal("ord_1", "cus_1")))
@@ -491,7 +617,7 @@ func TestForgetters(t *testing.T) {
 	if n, err := engine.Forget(ctx, "cus_1"); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	if want := []string{"default customer/cus_1", "default customer/cus_1"}; !slices.Equal(told, want) {
+	if want := []string{"default customer/cus_1 [order/ord_1]", "default customer/cus_1 [order/ord_1]"}; !slices.Equal(told, want) {
 		t.Errorf("forgetters were told %q", told)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lib/pq"
 
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/internal/pgerr"
@@ -258,6 +259,34 @@ func (v *Vault) ForgetTx(ctx context.Context, tx *sql.Tx, workspace string, subj
 		destroyed = append(destroyed, id)
 	}
 	return destroyed, pgerr.Wrap("destroy personal keys", rows.Err())
+}
+
+// StreamsTx returns the streams with something that was sealed with some keys, sorted.
+func (v *Vault) StreamsTx(ctx context.Context, tx *sql.Tx, keys []uuid.UUID) (streams []domain.StreamID, err error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	ids := make(pq.StringArray, len(keys))
+	for i, key := range keys {
+		ids[i] = key.String()
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT stream FROM streams_sealed_with($1)`, ids)
+	if err != nil {
+		return nil, pgerr.Wrap("look for what a key sealed", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, pgerr.Wrap("look for what a key sealed", err)
+		}
+		stream, err := domain.ParseStreamID(name)
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, stream)
+	}
+	return streams, pgerr.Wrap("look for what a key sealed", rows.Err())
 }
 
 // Forgotten says that the transaction in which [Vault.ForgetTx] destroyed keys is committed.
