@@ -59,6 +59,7 @@
 //   - [*domain.NotFoundError]: the order, shipment, webhook, … does not exist.
 //   - [*domain.UnknownEventError]: a newer program wrote to the log what this one cannot read.
 //   - [*eventstore.ConflictError]: the stream is not at the version that the caller expects.
+//   - [*vault.KeyError]: what is personal cannot be read, because this process has another master key, or somebody altered it.
 //   - [*IdempotencyMismatchError]: the idempotency key belongs to another command.
 //   - [*webhook.InvalidError], [*webhook.NameTakenError], [ErrNoMasterKey]: a webhook cannot be made like that.
 //   - [*projections.InvalidQueryError], [*projections.NotBuiltError]: a view cannot be asked like that, or nothing keeps it.
