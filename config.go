@@ -17,6 +17,7 @@ import (
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/domain/stock"
 	"github.com/waybill-dev/waybill/domain/subscription"
+	"github.com/waybill-dev/waybill/outbox/profile"
 	"github.com/waybill-dev/waybill/projections"
 )
 
@@ -35,6 +36,10 @@ type Config struct {
 	// Projections are the views that the engine keeps. To one of [projections.Inline] every append writes in its own transaction.
 	// Defaults to [Projections]: orders, shipments, daily and lifecycle.
 	Projections []*projections.Projection
+
+	// Profiles are further profiles that webhooks can have, besides those that come with Waybill; one of the same name takes their place.
+	// Defaults to none.
+	Profiles []*profile.Profile
 
 	// CacheSize is how many folded aggregates are kept in memory, so that repeated commands on them need not read their streams.
 	// It has no influence on what is decided: the database alone says whether a cached state is current.

@@ -86,7 +86,13 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 			}
 		}
 	}
-	e.profiles = sync.OnceValue(func() profile.Set { return profile.All(e.aggregates) })
+	e.profiles = sync.OnceValue(func() profile.Set {
+		set := profile.All(e.aggregates)
+		for _, p := range config.Profiles {
+			set[p.Name] = p
+		}
+		return set
+	})
 	e.defaultWorkspace = e.Workspace(DefaultWorkspace)
 	return e, nil
 }
