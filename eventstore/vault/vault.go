@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -61,9 +60,6 @@ type Vault struct {
 
 // New returns a vault. It does not touch the database yet.
 func New(config Config) (*Vault, error) {
-	if config.DB == nil {
-		return nil, errors.New("vault: DB is needed")
-	}
 	config.TTL = cmp.Or(config.TTL, DefaultTTL)
 	config.Size = cmp.Or(config.Size, DefaultSize)
 	if config.Watch == nil {

@@ -423,7 +423,7 @@ func (s Suite) lives(t *testing.T) {
 		}
 	}
 	exercised := map[string]bool{}
-	rapid.Check(t, func(t *rapid.T) {
+	live := func(t *rapid.T) {
 		state := s.Aggregate.New()
 		var history []domain.Recorded
 		for range rapid.IntRange(1, 60).Draw(t, "commands") {
@@ -483,7 +483,10 @@ func (s Suite) lives(t *testing.T) {
 				t.Fatalf("there is a null in %s", data)
 			}
 		}
-	})
+	}
+	for round := 0; round < 50 && len(exercised) < len(legal); round++ { // what is rare takes its time to come about
+		rapid.Check(t, live)
+	}
 	for edge := range legal {
 		if !exercised[edge] {
 			t.Errorf("no random life came to make the change %s", edge)
