@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -61,9 +60,6 @@ type Vault struct {
 
 // New returns a vault. It does not touch the database yet.
 func New(config Config) (*Vault, error) {
-	if config.DB == nil {
-		return nil, errors.New("vault: DB is needed")
-	}
 	config.TTL = cmp.Or(config.TTL, DefaultTTL)
 	config.Size = cmp.Or(config.Size, DefaultSize)
 	if config.Watch == nil {
@@ -188,6 +184,7 @@ func (v *Vault) open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded,
 		r := o.event
 		binding := Event{r.Workspace, r.Stream, r.Version, r.Type}.binding()
 		var patches []domain.Patch
+		var used []uuid.UUID
 		for _, p := range o.sealed.Parts {
 			k := keys[p.Key]
 			if k.err != nil {
@@ -200,13 +197,13 @@ func (v *Vault) open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded,
 			if err != nil {
 				return fmt.Errorf("open version %d of %s: %w", r.Version, r.Stream, &KeyError{p.Key, "the event is damaged, or was moved here from another place"})
 			}
-			patches = append(patches, patch)
+			patches, used = append(patches, patch), append(used, p.Key)
 		}
 		data, err := domain.Unmask(o.sealed.Masked, patches)
 		if err != nil {
 			return fmt.Errorf("open version %d of %s: %w", r.Version, r.Stream, err)
 		}
-		r.Data, r.Sealed = data, r.Stored()
+		r.Data, r.Sealed, r.Opened = data, r.Stored(), used
 	}
 	return nil
 }
