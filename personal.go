@@ -167,10 +167,7 @@ func (r *request) outdated(ctx context.Context, current entry, events []domain.E
 // with adds the keys of events to those that an entry's state was opened with.
 func (e entry) with(events []domain.Recorded) entry {
 	for i := range events {
-		if events[i].Sealed == nil {
-			continue
-		}
-		for _, key := range events[i].Keys() {
+		for _, key := range events[i].Opened {
 			if !slices.Contains(e.keys, key) {
 				e.keys = append(slices.Clone(e.keys), key)
 			}

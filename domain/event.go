@@ -56,6 +56,7 @@ type Recorded struct {
 	SchemaVersion int             // of Data; 1 is the first
 	Data          json.RawMessage // the event, as it was appended; what was personal in it may be [Erased] since
 	Sealed        json.RawMessage // Data as it stands in the log, where that differs: with what is personal encrypted (see [Sealed])
+	Opened        []uuid.UUID     // the keys with which what is personal in Data was opened; those that are destroyed are not among them
 	Metadata      json.RawMessage // a [Metadata], exactly as it was appended
 	RecordedAt    time.Time       // UTC, microseconds, never before the event that precedes it in the stream
 	Hash          []byte          // SHA-256 over this event and the hash of the one before it in the stream

@@ -179,7 +179,7 @@ func (r *Recorded) Keys() []uuid.UUID {
 func (r *Recorded) Erase() error {
 	s, ok, err := ParseSealed(r.Stored())
 	if ok && err == nil {
-		r.Data, r.Sealed = s.Masked, r.Stored()
+		r.Data, r.Sealed, r.Opened = s.Masked, r.Stored(), nil
 	}
 	return err
 }

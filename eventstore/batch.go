@@ -63,6 +63,9 @@ func NewBatch(workspace string, stream domain.StreamID, after Head, facts []Fact
 			Workspace: workspace, Stream: stream, Version: after.Version + 1 + i, ID: newID(),
 			Type: f.Type, SchemaVersion: f.SchemaVersion, Data: f.Data, Sealed: f.Sealed, Metadata: metadata, RecordedAt: now,
 		}
+		if f.Sealed != nil {
+			r.Opened = r.Keys()
+		}
 		r.Hash = ChainHash(previous, r)
 		previous = r.Hash
 		b.Events[i] = r

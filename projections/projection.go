@@ -187,11 +187,9 @@ func (s *stream) next(p *Projection, r domain.Recorded) {
 	}
 	s.fold.apply(Event{Event: e, Workspace: r.Workspace, Stream: r.Stream, Version: r.Version, RecordedAt: r.RecordedAt, Metadata: r.Metadata})
 	s.version = r.Version
-	if r.Sealed != nil {
-		for _, key := range r.Keys() {
-			if !slices.Contains(s.keys, key) {
-				s.keys = append(slices.Clone(s.keys), key)
-			}
+	for _, key := range r.Opened {
+		if !slices.Contains(s.keys, key) {
+			s.keys = append(slices.Clone(s.keys), key)
 		}
 	}
 }

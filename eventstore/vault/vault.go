@@ -184,6 +184,7 @@ func (v *Vault) open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded,
 		r := o.event
 		binding := Event{r.Workspace, r.Stream, r.Version, r.Type}.binding()
 		var patches []domain.Patch
+		var used []uuid.UUID
 		for _, p := range o.sealed.Parts {
 			k := keys[p.Key]
 			if k.err != nil {
@@ -196,13 +197,13 @@ func (v *Vault) open(ctx context.Context, tx *sql.Tx, events []*domain.Recorded,
 			if err != nil {
 				return fmt.Errorf("open version %d of %s: %w", r.Version, r.Stream, &KeyError{p.Key, "the event is damaged, or was moved here from another place"})
 			}
-			patches = append(patches, patch)
+			patches, used = append(patches, patch), append(used, p.Key)
 		}
 		data, err := domain.Unmask(o.sealed.Masked, patches)
 		if err != nil {
 			return fmt.Errorf("open version %d of %s: %w", r.Version, r.Stream, err)
 		}
-		r.Data, r.Sealed = data, r.Stored()
+		r.Data, r.Sealed, r.Opened = data, r.Stored(), used
 	}
 	return nil
 }

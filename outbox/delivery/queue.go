@@ -27,8 +27,6 @@ type item struct {
 	retry      bool   // the row is in state 'retry'
 	occurrence profile.Occurrence
 	keys       []uuid.UUID // with which parts of the occurrence were opened
-	gone       int         // of these, so many are destroyed
-	erased     bool        // and the occurrence shows it
 	fault      error       // why it cannot be rendered
 }
 

@@ -143,16 +143,16 @@ type messageKey struct {
 	event   key
 	profile string
 	asked   string
-	gone    int // keys that are destroyed, so that what they opened is not shown
+	opened  int // with so many keys, so that nothing is shown that was erased meanwhile
 }
 
 // message renders an item, unless that was just done for another webhook.
 func (d *Deliverer) message(t *target, it *item) (profile.Message, error) {
 	it.occurrence.Subscribed, it.occurrence.Include = t.events, t.include
-	if d.owned.Load() < 2 || it.erased { // what is kept may be from before
+	if d.owned.Load() < 2 {
 		return t.profile.Render(it.occurrence)
 	}
-	k := messageKey{it.key, t.profile.Name, t.asked, it.gone}
+	k := messageKey{it.key, t.profile.Name, t.asked, len(it.keys)}
 	if kept, ok := d.messages.Get(k); ok && time.Since(kept.at) < keepMessage {
 		return kept.Message, nil
 	}

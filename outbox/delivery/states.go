@@ -32,11 +32,9 @@ type folded struct {
 // after is the state after an event.
 func (f folded) after(aggregate *domain.Aggregate, event domain.Event, r *domain.Recorded) folded {
 	f.state = aggregate.Evolve(f.state, event, r.RecordedAt)
-	if r.Sealed != nil {
-		for _, key := range r.Keys() {
-			if !slices.Contains(f.keys, key) {
-				f.keys = append(slices.Clone(f.keys), key)
-			}
+	for _, key := range r.Opened {
+		if !slices.Contains(f.keys, key) {
+			f.keys = append(slices.Clone(f.keys), key)
 		}
 	}
 	return f
@@ -109,13 +107,11 @@ func (s *states) renew(ctx context.Context, it *item) error {
 		return nil
 	}
 	gone, err := s.personal.Destroyed(ctx, nil, it.keys)
-	it.gone = len(gone)
-	if err != nil || len(gone) == 0 || it.erased {
+	if err != nil || len(gone) == 0 {
 		return err
 	}
-	it.erased = true
 	o := &it.occurrence
-	o.Data, o.Sealed, o.Event, o.Before, o.After = o.Stored(), nil, nil, nil, nil
+	o.Data, o.Sealed, o.Opened, o.Event, o.Before, o.After = o.Stored(), nil, nil, nil, nil, nil
 	return s.fold(ctx, []*item{it})
 }
 
