@@ -27,7 +27,7 @@ lint: ## gofmt, go vet, staticcheck, and the directions of imports
 FUZZTIME ?= 20s
 fuzz: postgres ## let every fuzz target search for FUZZTIME (20s)
 	@set -e; grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r package; do \
-		grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' $$package | sed 's/^func //' | sort -u | while read -r target; do \
+		grep -hoE '^func Fuzz[A-Za-z0-9]+' $$package/*_test.go | sed 's/^func //' | sort -u | while read -r target; do \
 			echo "$$package $$target"; \
 			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
 		done; \
