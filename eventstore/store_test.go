@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -557,5 +558,36 @@ func TestEraBeginsWhereTheLogIsAheadOfTheCluster(t *testing.T) {
 	}
 	if all[1].TransactionID>>44 != 2 || all[2].TransactionID>>44 != 2 {
 		t.Errorf("what was appended is of the eras %d and %d, want 2", all[1].TransactionID>>44, all[2].TransactionID>>44)
+	}
+}
+
+// Whoever asks for the era while others append is told the one that there is.
+func TestNoEraBeginsWhileOthersAppend(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t).DB
+	s := New(db)
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			for i := range 300 {
+				if err := s.Append(t.Context(), batch(fmt.Sprintf("%d-%d", g, i), Head{}, 1)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		all.Go(func() {
+			for range 300 {
+				if e, err := s.askEra(t.Context(), db); err != nil || e.base != 1<<44 {
+					t.Errorf("the era is %+v, %v", e, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	var eras int
+	if err := db.QueryRow(`SELECT count(*) FROM eras`).Scan(&eras); err != nil || eras != 1 {
+		t.Errorf("there are %d eras (%v), want 1", eras, err)
 	}
 }

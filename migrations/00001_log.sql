@@ -70,11 +70,12 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION begin_era() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    base   bigint := era_base();
-    mine   CONSTANT bigint := base | coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0);
-    future CONSTANT bigint := base | pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+    base bigint := era_base();
+    mine CONSTANT bigint := base | coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0);
 BEGIN
-    IF EXISTS (SELECT FROM events e WHERE e.transaction_id >= future AND e.transaction_id <> mine) THEN
+    -- One statement, and so one snapshot: whatever it sees was appended by transactions before the end of that very snapshot.
+    IF EXISTS (SELECT FROM events e
+        WHERE e.transaction_id >= (base | pg_snapshot_xmax(pg_current_snapshot())::text::bigint) AND e.transaction_id <> mine) THEN
         base := base + (1::bigint << 44);
     END IF;
     IF NOT EXISTS (SELECT FROM eras e WHERE e.number = base >> 44) THEN
