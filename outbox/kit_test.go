@@ -57,7 +57,7 @@ var aggregates = map[string]*domain.Aggregate{
 }
 
 // patience is how long a test waits for what has to happen.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // kit is a database with a log, and webhooks to it.
 type kit struct {
