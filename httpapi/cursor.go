@@ -35,8 +35,9 @@ func (l listing) place(cursor string) (string, error) {
 	if cursor == "" {
 		return "", nil
 	}
-	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(text) <= mark || string(text[:mark]) != string(l.mark()) {
+	// The decoder skips line breaks wherever they stand: only what is written in the same letters again is what this listing gave.
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(text) <= mark || l.cursor(string(text[mark:])) != cursor {
 		return "", badCursor()
 	}
 	return string(text[mark:]), nil

@@ -45,7 +45,7 @@ func FuzzDecode(f *testing.F) {
 // A cursor that is accepted is one that the same listing has given, letter by letter.
 func FuzzCursors(f *testing.F) {
 	mine, theirs := listing{"events", "acme", ""}, listing{"events", "other", ""}
-	for _, seed := range []string{"", "AAAA", mine.cursor("1.2"), theirs.cursor("1.2"), mine.cursor("x"), mine.cursor("9223372036854775807.1"), mine.cursor("1.2") + "=", mine.cursor("01.2")} {
+	for _, seed := range []string{"", "AAAA", mine.cursor("1.2"), theirs.cursor("1.2"), mine.cursor("x"), mine.cursor("9223372036854775807.1"), mine.cursor("1.2") + "=", mine.cursor("1.2") + "\n", mine.cursor("01.2")} {
 		f.Add(seed, seed)
 	}
 	f.Fuzz(func(t *testing.T, cursor, inner string) {

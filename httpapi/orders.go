@@ -129,6 +129,13 @@ type OrderDiff struct {
 	Fields   []FieldChange  `json:"fields" nullable:"false" doc:"Every field that is another now."`
 }
 
+// FieldChange is one field that is another than before.
+type FieldChange struct {
+	Field string          `json:"field" example:"lineItems[li_1].quantity" doc:"Elements of lists are named by their id, or else by their place, from 0."`
+	From  json.RawMessage `json:"from,omitempty" doc:"Missing where the field was."`
+	To    json.RawMessage `json:"to,omitempty" doc:"Missing where the field is."`
+}
+
 type diffRequest struct {
 	Order string `path:"order" doc:"The order's id."`
 	From  int    `query:"from" minimum:"0" maximum:"2147483647" doc:"The earlier version; 0 is before the first event."`
@@ -139,28 +146,22 @@ func (a *api) diffOrder(ctx context.Context, c caller, in *diffRequest) (*reply[
 	if in.To != 0 && in.From > in.To {
 		return nil, invalid(domain.FieldError{Field: "from", Message: "has to be at most to"})
 	}
-	var options []waybill.ReadOption
+	var to waybill.ReadOption
 	if in.To != 0 {
-		options = append(options, waybill.AtVersion(in.To))
+		to = waybill.AtVersion(in.To)
 	}
-	state, to, err := c.workspace.State(ctx, orderStream(in.Order), options...)
+	diff, err := c.workspace.OrderDiff(ctx, in.Order, waybill.AtVersion(in.From), to)
+	if errors.As(err, new(*domain.NotFoundError)) && in.To == 0 && in.From > 0 {
+		if _, present, stateErr := c.workspace.State(ctx, orderStream(in.Order)); stateErr == nil {
+			return nil, invalid(domain.FieldError{Field: "from", Message: "has to be at most the present version, " + strconv.Itoa(present)})
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	after, before := state.(order.Order), order.Order{}
-	if in.From > 0 {
-		state, _, err = c.workspace.State(ctx, orderStream(in.Order), waybill.AtVersion(in.From))
-		if errors.As(err, new(*domain.NotFoundError)) {
-			return nil, invalid(domain.FieldError{Field: "from", Message: "has to be at most the present version, " + strconv.Itoa(to)})
-		}
-		if err != nil {
-			return nil, err
-		}
-		before = state.(order.Order)
+	fields := make([]FieldChange, len(diff.Fields))
+	for i, f := range diff.Fields {
+		fields[i] = FieldChange(f)
 	}
-	fields, err := differences(before, after)
-	if err != nil {
-		return nil, err
-	}
-	return replyWith(OrderDiff{From: in.From, To: to, Statuses: append([]order.Change{}, order.Changes(before, after)...), Fields: fields}), nil
+	return replyWith(OrderDiff{From: diff.From, To: diff.To, Statuses: diff.Statuses, Fields: fields}), nil
 }

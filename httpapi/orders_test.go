@@ -88,6 +88,9 @@ func TestOrderDiff(t *testing.T) {
 	if d := data[httpapi.OrderDiff](t, k.get(path+"?from=5&to=5"), 200); len(d.Fields) != 0 || len(d.Statuses) != 0 {
 		t.Errorf("nothing changed, but %+v", d)
 	}
+	if got := k.get(path + "?from=6"); got.status != 422 || !strings.Contains(got.body, "has to be at most the present version, 5") {
+		t.Errorf("from a version that is yet to come: %d %s", got.status, got.body)
+	}
 	if d := data[httpapi.OrderDiff](t, k.get(path), 200); d.From != 0 || d.To != 5 || len(d.Fields) < 10 {
 		t.Errorf("from nothing: %+v", d)
 	}

@@ -339,7 +339,7 @@ FROM guard JOIN webhooks w ON w.number = guard.webhook
 LEFT JOIN last ON last.webhook = guard.webhook LEFT JOIN circuit ON circuit.webhook = guard.webhook`
 
 // recordDelivered is what recordOutcomes does for first attempts that succeeded, of webhooks whose last attempt did so too; that is nearly
-// all there is to record. It takes two thirds of the time. It returns the webhooks that are ours and have no circuit to see to.
+// all there is to record. It takes a third of the time. It returns the webhooks that are ours and have no circuit to see to.
 const recordDelivered = `
 WITH guard AS MATERIALIZED (
 	SELECT l.webhook FROM unnest($2::bigint[], $3::bigint[]) AS g (webhook, fence)
