@@ -47,6 +47,7 @@ type Batch struct {
 	Events    []domain.Recorded // may be empty only with a Key: an outcome to remember
 	Key       *Key
 	at        time.Time
+	stream    string // the stream's name
 }
 
 // NewBatch numbers, dates and chains facts onto a stream. Events are never dated before the one that they follow, even where clocks
@@ -56,7 +57,7 @@ func NewBatch(workspace string, stream domain.StreamID, after Head, facts []Fact
 	if now.Before(after.RecordedAt) {
 		now = after.RecordedAt
 	}
-	b := &Batch{Workspace: workspace, Stream: stream, After: after, Key: key, at: now, Events: make([]domain.Recorded, len(facts))}
+	b := &Batch{Workspace: workspace, Stream: stream, After: after, Key: key, at: now, stream: stream.String(), Events: make([]domain.Recorded, len(facts))}
 	previous := after.Hash
 	for i, f := range facts {
 		r := domain.Recorded{

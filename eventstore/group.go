@@ -1,8 +1,11 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -10,20 +13,26 @@ import (
 )
 
 const (
-	maxGroup     = 256              // batches in one statement
-	maxFlushes   = 2                // statements under way at once: one is written by the database while the next is laid out here
-	groupTimeout = 30 * time.Second // a statement with many batches answers to no single caller's context, but not for ever
+	maxGroup     = 1 << (plainSlots - 1) // batches in one statement
+	worthwhile   = 12                    // batches that justify a statement of their own while another is under way
+	stuckAfter   = 2 * time.Millisecond  // when statements under way are no longer waited for
+	maxFlushes   = 8                     // statements under way at once
+	groupTimeout = 30 * time.Second      // a statement with many batches answers to no single caller's context, but not for ever
 )
 
 // group lets batches that arrive together share one statement and one commit. It has no goroutine of its own and nothing to close:
-// a caller who arrives while few statements are under way leads one, and when that is done hands the lead to the first of those who
-// gathered meanwhile. Each waits for its own verdict only.
+// the first in line leads a statement for all who wait, as soon as none is under way, or enough of them wait, or those under way have
+// come to nothing for a while (one may wait for a lock that somebody holds). Each waits for its own verdict only.
 type group struct {
-	appendAll func(context.Context, []*Batch) ([]error, error)
+	appendAll  func(context.Context, []*Batch) ([]error, error)
+	stuckAfter time.Duration
 
 	mu       sync.Mutex
-	flushing int       // statements under way
-	waiting  []*waiter // not empty only while maxFlushes statements are under way
+	waiting  []*waiter
+	boarding bool // somebody was called to lead, and will take all who wait
+	flushing int  // statements under way, and the one that is boarding
+	finished int  // statements that are done
+	watching bool // overdue will be called
 }
 
 type waiter struct {
@@ -39,10 +48,7 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 	me := &waiter{batch: b, lead: make(chan struct{}, 1), verdict: make(chan error, 1)}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, me)
-	if g.flushing < maxFlushes {
-		g.flushing++
-		g.callNext()
-	}
+	g.depart()
 	g.mu.Unlock()
 
 	select {
@@ -50,7 +56,7 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 		return err
 	case <-me.lead:
 		g.flush(ctx, g.take(me))
-		g.release()
+		g.done()
 		return <-me.verdict
 	case <-ctx.Done():
 		g.leave(me)
@@ -58,47 +64,80 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 	}
 }
 
-// callNext gives the lead to the first in line, who thereby leaves the line. The lock is held.
-func (g *group) callNext() {
+// depart calls the first in line to lead if it is time for another statement. The lock is held, here and in the three that follow.
+func (g *group) depart() {
+	switch {
+	case len(g.waiting) == 0 || g.boarding:
+	case g.flushing == 0 || len(g.waiting) >= worthwhile && g.flushing < maxFlushes:
+		g.board()
+	default:
+		g.watch()
+	}
+}
+
+// board gives the lead to the first in line, who thereby leaves the line.
+func (g *group) board() {
+	g.boarding = true
+	g.flushing++
 	g.waiting[0].lead <- struct{}{}
 	g.waiting = g.waiting[1:]
 }
 
-// take returns the leader and everybody who waits.
+// watch sees to it that nobody waits for statements that are stuck.
+func (g *group) watch() {
+	if g.watching {
+		return
+	}
+	g.watching = true
+	finished := g.finished
+	time.AfterFunc(g.stuckAfter, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.watching = false
+		if g.finished == finished && len(g.waiting) > 0 && !g.boarding && g.flushing < maxFlushes {
+			g.board()
+		}
+		g.depart()
+	})
+}
+
+// take returns the leader and all who wait, in the order in which every statement inserts: two that want the same streams wait for
+// each other, but never in a circle.
 func (g *group) take(leader *waiter) []*waiter {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	n := min(len(g.waiting), maxGroup-1)
 	taken := append([]*waiter{leader}, g.waiting[:n]...)
 	g.waiting = g.waiting[n:]
+	g.boarding = false
+	g.depart()
+	g.mu.Unlock()
+	slices.SortFunc(taken, func(a, b *waiter) int {
+		return cmp.Or(strings.Compare(a.batch.Workspace, b.batch.Workspace), strings.Compare(a.batch.stream, b.batch.stream))
+	})
 	return taken
 }
 
-// release hands the lead on, or gives it up where nobody waits.
-func (g *group) release() {
+func (g *group) done() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) > 0 {
-		g.callNext()
-	} else {
-		g.flushing--
-	}
+	g.flushing--
+	g.finished++
+	g.depart()
 }
 
 // leave takes one who cannot wait any longer out of the line. If it was just called to lead, the next one is called instead; if its
 // statement is under way already, its verdict goes unheard.
 func (g *group) leave(me *waiter) {
 	g.mu.Lock()
-	for i, t := range g.waiting {
-		if t == me {
-			g.waiting = append(g.waiting[:i:i], g.waiting[i+1:]...)
-			break
-		}
+	defer g.mu.Unlock()
+	if i := slices.Index(g.waiting, me); i >= 0 {
+		g.waiting = slices.Delete(g.waiting, i, i+1)
 	}
-	g.mu.Unlock()
 	select {
 	case <-me.lead:
-		g.release()
+		g.boarding = false
+		g.flushing--
+		g.depart()
 	default:
 	}
 }

@@ -22,8 +22,7 @@ type Store struct {
 	era         atomic.Pointer[era]
 	checked     atomic.Bool // the schema is the one this program was written for
 	appendStmt  atomic.Pointer[sql.Stmt]
-	loneStmt    atomic.Pointer[sql.Stmt]
-	plainStmt   atomic.Pointer[sql.Stmt]
+	plainStmts  [plainSlots]atomic.Pointer[sql.Stmt] // each has room for twice as many batches as the one before
 	streamStmt  atomic.Pointer[sql.Stmt]
 	logStmt     atomic.Pointer[sql.Stmt]
 	outcomeStmt atomic.Pointer[sql.Stmt]
@@ -38,7 +37,7 @@ func New(db *sql.DB, options ...Option) *Store {
 	for _, option := range options {
 		option(s)
 	}
-	s.group.appendAll = s.appendAll
+	s.group.appendAll, s.group.stuckAfter = s.appendAll, stuckAfter
 	return s
 }
 

@@ -239,7 +239,7 @@ func TestRefusedBatchFailsAlone(t *testing.T) {
 func TestGroupSurvivesCallersWhoLeave(t *testing.T) {
 	t.Parallel()
 	hold, underWay := make(chan struct{}), make(chan int, 100)
-	g := &group{appendAll: func(_ context.Context, batches []*Batch) ([]error, error) {
+	g := &group{stuckAfter: time.Microsecond, appendAll: func(_ context.Context, batches []*Batch) ([]error, error) {
 		underWay <- len(batches)
 		<-hold
 		return make([]error, len(batches)), nil
@@ -277,8 +277,8 @@ func TestGroupSurvivesCallersWhoLeave(t *testing.T) {
 
 	// Called to lead and gone at the same moment: the next one leads.
 	gone, next := &waiter{lead: make(chan struct{}, 1)}, &waiter{lead: make(chan struct{}, 1)}
-	g.flushing, g.waiting = 1, []*waiter{gone, next}
-	g.callNext()
+	g.waiting = []*waiter{gone, next}
+	g.board()
 	g.mu.Unlock()
 	g.leave(gone)
 	g.mu.Lock()
@@ -286,6 +286,83 @@ func TestGroupSurvivesCallersWhoLeave(t *testing.T) {
 	case <-next.lead:
 	default:
 		t.Error("nobody leads")
+	}
+}
+
+// While a statement is under way, others gather: until they are worth one of their own, or it is done.
+func TestGroupGathers(t *testing.T) {
+	t.Parallel()
+	finish, underWay := make(chan struct{}), make(chan int)
+	g := &group{stuckAfter: time.Hour, appendAll: func(_ context.Context, batches []*Batch) ([]error, error) {
+		underWay <- len(batches)
+		<-finish
+		return make([]error, len(batches)), nil
+	}}
+	results := make(chan error, 100)
+	waiting := 0
+	run := func(n int) {
+		for range n {
+			go func() { results <- g.append(t.Context(), &Batch{}) }()
+		}
+		waiting += n
+		eventually(t, func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) == waiting })
+	}
+	left := func(want int) {
+		if n := <-underWay; n != want {
+			t.Errorf("a statement with %d batches, want %d", n, want)
+		}
+		waiting = 0
+	}
+	go func() { results <- g.append(t.Context(), &Batch{}) }()
+	left(1)
+	run(worthwhile - 1)
+	go func() { results <- g.append(t.Context(), &Batch{}) }()
+	left(worthwhile)
+	run(3)
+	finish <- struct{}{}
+	finish <- struct{}{}
+	left(3)
+	finish <- struct{}{}
+	for range 1 + worthwhile + 3 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Who waits for a lock that a caller's own transaction holds does not hold up anybody else.
+func TestStuckStatementsHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t).DB
+	s := New(db)
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	held := []string{"held1", "held2", "held3"}
+	for _, id := range held {
+		if err := s.AppendTx(t.Context(), tx, batch(id, Head{}, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	results := make(chan error, len(held))
+	for i, id := range held {
+		go func() { results <- s.Append(t.Context(), batch(id, Head{}, 1)) }()
+		eventually(t, func() bool {
+			s.group.mu.Lock()
+			defer s.group.mu.Unlock()
+			return s.group.flushing == i+1 && !s.group.boarding
+		})
+	}
+	appended(t, s, batch("free", Head{}, 1))
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for range held {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

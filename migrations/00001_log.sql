@@ -156,7 +156,7 @@ BEGIN
             INSERT INTO idempotency_keys (command_id, workspace, key, fingerprint, stream, first_version, last_version, recorded_at)
             SELECT * FROM unnest(k_command, k_workspace, k_key, k_fingerprint, k_stream, k_first, k_last, k_recorded_at)
                      AS k (command_id, workspace, key, fingerprint, stream, first_version, last_version, recorded_at)
-            ORDER BY k.workspace, k.key
+            ORDER BY k.workspace COLLATE "C", k.key COLLATE "C"
             ON CONFLICT DO NOTHING
             RETURNING command_id
         )
@@ -169,7 +169,7 @@ BEGIN
         FROM unnest(e_head, e_id, e_previous, e_workspace, e_stream, e_version, e_type, e_schema_version, e_data, e_metadata, e_recorded_at, e_hash)
           AS e (head, id, previous, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
         WHERE e.id = e.head AND e.previous <= me AND e.head <> ALL (taken)
-        ORDER BY e.workspace, e.stream
+        ORDER BY e.workspace COLLATE "C", e.stream COLLATE "C" -- as callers sort the streams of plain statements
         ON CONFLICT ON CONSTRAINT events_stream DO NOTHING
         RETURNING id, position
     )
@@ -183,7 +183,7 @@ BEGIN
             FROM unnest(e_head, e_id, e_workspace, e_stream, e_version, e_type, e_schema_version, e_data, e_metadata, e_recorded_at, e_hash)
               AS e (head, id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
             WHERE e.id <> e.head AND e.head = ANY (heads)
-            ORDER BY e.workspace, e.stream, e.version
+            ORDER BY e.workspace COLLATE "C", e.stream COLLATE "C", e.version
             RETURNING id, position
         )
         SELECT coalesce(array_agg(a.id), '{}'), coalesce(array_agg(a.position), '{}') INTO rest, rest_at FROM appended a;
