@@ -358,7 +358,7 @@ func (b *building) foldShard(ctx context.Context, shard int) (worked bool, err e
 }
 
 // pageEvents is how many events are folded in one transaction.
-const pageEvents = 10_000
+const pageEvents = 4_000
 
 // shardWork is a worker on its way through a range.
 type shardWork struct {

@@ -43,7 +43,7 @@ func TestBench(t *testing.T) {
 			t.Errorf("the page has no row %s:\n%s", row, text)
 		}
 	}
-	want := "append-32 rate, append-8 rate, append-1 mean, deliver-1 rate, deliver-100 rate, steady rate, latency p50, latency p99, hanging p99, " +
+	want := "append-32 rate, append-8 rate, append-1 mean, deliver-1 rate, deliver-100 rate, steady rate, steady-2kB rate, latency p50, latency p99, hanging p99, " +
 		"slow rate, big-log append, big-log fan-out, backlog append, backlog fan-out"
 	if _, err := os.Stat("/proc/self/status"); err == nil {
 		want += ", backlog relay memory"

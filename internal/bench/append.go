@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill"
-	"github.com/waybill-dev/waybill/domain/order"
 )
 
 // insertScript is what pgbench runs: the plainest way to put the same event into the same table.
@@ -103,7 +102,7 @@ func appendRate(ctx context.Context, engine *waybill.Engine, goroutines int, dur
 	for range goroutines {
 		group.Go(func() {
 			for ctx.Err() == nil && time.Since(start) < duration {
-				if _, err := engine.Execute(ctx, order.Create{Currency: "USD", Number: "bench"}); err != nil {
+				if _, err := engine.Execute(ctx, small()); err != nil {
 					cancel(err)
 					return
 				}

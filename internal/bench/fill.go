@@ -26,6 +26,9 @@ type life struct {
 	messages []profile.Message
 }
 
+// small is the least that an order can be created with.
+func small() order.Create { return order.Create{Currency: "USD", Number: "bench"} }
+
 // draft is an order as a shop would create it.
 func draft() order.Create {
 	address := &order.Address{FirstName: "First", LastName: "Last", Address1: "10 Example Street", City: "Springfield", PostalCode: "10001",
@@ -70,6 +73,11 @@ func (s *subject) newLife(ctx context.Context) (*life, error) {
 		}
 	}
 
+	return s.life(ctx, w, id)
+}
+
+// life reads an order's life out of the log.
+func (s *subject) life(ctx context.Context, w *waybill.Workspace, id string) (*life, error) {
 	l := &life{orderID: id}
 	aggregate := order.Aggregate()
 	native := profile.Native(map[string]*domain.Aggregate{order.Name: aggregate})

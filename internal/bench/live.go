@@ -9,24 +9,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/waybill-dev/waybill/outbox/profile"
+	"github.com/waybill-dev/waybill/domain/order"
 )
 
 // live is a subject whose relay runs in this process and has delivered something already.
 type live struct {
 	*subject
-	to      *sink
-	message profile.Message // what is told of a draft
-	before  int             // requests so far
-	stop    func() error
+	to     *sink
+	before int // requests so far
+	stop   func() error
 }
 
 func (r *run) live(ctx context.Context, to *sink, healthy, hanging int) (*live, error) {
 	s, err := r.subject(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l, err := s.newLife(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +49,7 @@ func (r *run) live(ctx context.Context, to *sink, healthy, hanging int) (*live, 
 	if err := to.until(ctx, before, healthy, func(done int) { r.Progress("warming up", done, healthy) }); err != nil {
 		return nil, err
 	}
-	return &live{s, to, l.messages[0], before + healthy, stop}, nil
+	return &live{s, to, before + healthy, stop}, nil
 }
 
 const (
@@ -63,7 +58,7 @@ const (
 )
 
 // steady measures how many commands per second are delivered while they are issued, neither running away from the other.
-func steady(goal float64) func(context.Context, *run) ([]Result, error) {
+func steady(command func() order.Create, goal float64) func(context.Context, *run) ([]Result, error) {
 	return func(ctx context.Context, r *run) ([]Result, error) {
 		to, err := r.sink(ctx)
 		if err != nil {
@@ -73,10 +68,19 @@ func steady(goal float64) func(context.Context, *run) ([]Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		elsewhere := v.engine.Workspace(elsewhere)
+		created, err := elsewhere.Execute(ctx, command())
+		if err != nil {
+			return nil, err
+		}
+		l, err := v.life(ctx, elsewhere, created.ID)
+		if err != nil {
+			return nil, err
+		}
 		n := max(1, r.Sizes.Deliveries/2)
 		limit, value, err := alternate(1, func() (float64, error) {
-			return r.loop(ctx, to, takes, []profile.Message{v.message}, n)
-		}, func() (float64, error) { return r.keepUp(ctx, v) })
+			return r.loop(ctx, to, takes, l.messages, n)
+		}, func() (float64, error) { return r.keepUp(ctx, v, command) })
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +90,7 @@ func steady(goal float64) func(context.Context, *run) ([]Result, error) {
 
 // keepUp returns the lower of the two rates, of commands and of deliveries, over four fifths of the time; the first fifth lets both
 // find their pace.
-func (r *run) keepUp(ctx context.Context, v *live) (float64, error) {
+func (r *run) keepUp(ctx context.Context, v *live, command func() order.Create) (float64, error) {
 	before, err := v.to.count(ctx)
 	if err != nil {
 		return 0, err
@@ -109,7 +113,7 @@ func (r *run) keepUp(ctx context.Context, v *live) (float64, error) {
 					return
 				case <-room:
 				}
-				if _, err := v.engine.Execute(issuing, draft()); err != nil {
+				if _, err := v.engine.Execute(issuing, command()); err != nil {
 					stop(err)
 					return
 				}
