@@ -15,8 +15,8 @@ INSERT INTO eras (number, system_identifier) SELECT 1, system_identifier FROM pg
 CREATE TABLE events (
     position       bigint      GENERATED ALWAYS AS IDENTITY,
     transaction_id bigint      NOT NULL, -- era << 44 | pg_current_xact_id()
-    workspace      text        NOT NULL,
-    stream         text        NOT NULL, -- aggregate/id, such as order/ord_1
+    workspace      text COLLATE "C" NOT NULL, -- names are bytes: no index depends on the rules of a language, or on their version
+    stream         text COLLATE "C" NOT NULL, -- aggregate/id, such as order/ord_1
     version        integer     NOT NULL CHECK (version > 0),
     id             uuid        NOT NULL,
     type           text        NOT NULL,
@@ -106,8 +106,8 @@ END $$;
 -- One row for each command that was issued under a key and had an outcome: the versions that it appended to its stream, or none
 -- (last_version = first_version - 1) where it changed nothing.
 CREATE TABLE idempotency_keys (
-    workspace     text        NOT NULL,
-    key           text        NOT NULL,
+    workspace     text COLLATE "C" NOT NULL,
+    key           text COLLATE "C" NOT NULL,
     command_id    uuid        NOT NULL,
     fingerprint   bytea       NOT NULL, -- SHA-256 of the command: the same key with another command is a mistake
     stream        text        NOT NULL,
