@@ -8,9 +8,9 @@
 //
 // An append is one statement, which is its own transaction: a plain INSERT where every batch is one event without a key, else a call of
 // the SQL function append_events (see migrations), which also claims idempotency keys. Batches that arrive together share that
-// statement and its commit, each with its own verdict: while a statement is under way the others gather, and when it is done they leave
-// together. A lone batch leaves at once. [Store.AppendTx] does the same inside the caller's transaction, and never aborts it for a lost
-// race.
+// statement and its commit, each with its own verdict: while a statement is under way the others gather, and leave together when it is
+// done, when they are worth a statement of their own, or when it turns out to be stuck. A lone batch leaves at once. [Store.AppendTx]
+// does the same inside the caller's transaction, and never aborts it for a lost race.
 //
 // # Order
 //

@@ -22,7 +22,7 @@ const (
 
 // group lets batches that arrive together share one statement and one commit. It has no goroutine of its own and nothing to close:
 // the first in line leads a statement for all who wait, as soon as none is under way, or enough of them wait, or those under way have
-// come to nothing for a while (one may wait for a lock that somebody holds). Each waits for its own verdict only.
+// come to nothing for a while: one may wait for a lock that somebody holds. Each waits for its own verdict only.
 type group struct {
 	appendAll  func(context.Context, []*Batch) ([]error, error)
 	stuckAfter time.Duration
@@ -32,7 +32,8 @@ type group struct {
 	boarding bool // somebody was called to lead, and will take all who wait
 	flushing int  // statements under way, and the one that is boarding
 	finished int  // statements that are done
-	watching bool // overdue will be called
+	stuck    int  // statements under way that nobody waits for any longer
+	watching bool // a timer is set to find out which are
 }
 
 type waiter struct {
@@ -64,11 +65,11 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 	}
 }
 
-// depart calls the first in line to lead if it is time for another statement. The lock is held, here and in the three that follow.
+// depart calls the first in line to lead if it is time for another statement. The lock is held, here and in the two that follow.
 func (g *group) depart() {
 	switch {
-	case len(g.waiting) == 0 || g.boarding:
-	case g.flushing == 0 || len(g.waiting) >= worthwhile && g.flushing < maxFlushes:
+	case len(g.waiting) == 0 || g.boarding || g.flushing == maxFlushes:
+	case g.flushing <= g.stuck || len(g.waiting) >= worthwhile:
 		g.board()
 	default:
 		g.watch()
@@ -83,7 +84,7 @@ func (g *group) board() {
 	g.waiting = g.waiting[1:]
 }
 
-// watch sees to it that nobody waits for statements that are stuck.
+// watch sees to it that nobody waits for statements that come to nothing.
 func (g *group) watch() {
 	if g.watching {
 		return
@@ -94,8 +95,8 @@ func (g *group) watch() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.watching = false
-		if g.finished == finished && len(g.waiting) > 0 && !g.boarding && g.flushing < maxFlushes {
-			g.board()
+		if g.finished == finished {
+			g.stuck = g.flushing
 		}
 		g.depart()
 	})
@@ -122,6 +123,7 @@ func (g *group) done() {
 	defer g.mu.Unlock()
 	g.flushing--
 	g.finished++
+	g.stuck = min(g.stuck, g.flushing)
 	g.depart()
 }
 
@@ -137,6 +139,7 @@ func (g *group) leave(me *waiter) {
 	case <-me.lead:
 		g.boarding = false
 		g.flushing--
+		g.stuck = min(g.stuck, g.flushing)
 		g.depart()
 	default:
 	}
