@@ -36,6 +36,9 @@ type Config struct {
 	BatchSize int
 	// PollInterval is how often to look for new events where nobody says that there are some. Defaults to 100 ms.
 	PollInterval time.Duration
+	// Listen calls heard whenever another process says that it appended events, until ctx ends: outbox.Listen does. Defaults to none: then
+	// what other processes append is found by looking.
+	Listen func(ctx context.Context, heard func())
 	// CacheSize is how many folded streams are kept in memory for each projection, so that a stream that goes on need not be read from
 	// its beginning. Defaults to 2000.
 	CacheSize int
@@ -74,6 +77,7 @@ type Runner struct {
 
 	// For tests, which crash us here: between the rows and the checkpoint.
 	beforeCheckpoint func()
+	newTimer         func(time.Duration) *time.Timer // for tests, in which time does not help
 }
 
 // view is a projection at work.
@@ -104,7 +108,7 @@ func New(config Config) (*Runner, error) {
 	if config.Holding == nil {
 		config.Holding = config.Personal
 	}
-	r := &Runner{config: config}
+	r := &Runner{config: config, newTimer: time.NewTimer}
 	for _, p := range config.Projections {
 		if err := p.check(); err != nil {
 			return nil, err
@@ -146,14 +150,18 @@ func (r *Runner) Run(ctx context.Context) error {
 	for _, v := range r.views {
 		all.Go(func() { r.follow(ctx, v) })
 	}
+	if r.config.Listen != nil {
+		all.Go(func() { r.config.Listen(ctx, func() { r.Wake() }) })
+	}
 	all.Wait()
 	return nil
 }
 
-// Wake says that events were appended. It costs next to nothing, so whoever appends may call it after every commit.
-func (r *Runner) Wake() {
+// Wake says that events were appended. It costs next to nothing, so whoever appends may call it after every commit. It returns whether the
+// runner is running.
+func (r *Runner) Wake() bool {
 	if !r.running.Load() {
-		return
+		return false
 	}
 	for _, v := range r.views {
 		select {
@@ -161,6 +169,7 @@ func (r *Runner) Wake() {
 		default:
 		}
 	}
+	return true
 }
 
 // firstWait is how soon to look again where nothing was found. What woke us may just have been too young to be read: its transaction
@@ -201,7 +210,7 @@ func (r *Runner) follow(ctx context.Context, v *view) {
 		default:
 			idle = min(max(2*idle, firstWait), r.config.PollInterval)
 		}
-		timer := time.NewTimer(idle)
+		timer := r.newTimer(idle)
 		select {
 		case <-ctx.Done():
 		case <-wake:
