@@ -5,10 +5,13 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lib/pq"
 
@@ -38,6 +41,25 @@ func (e *InvalidQueryError) Error() string {
 // Invalid returns an [*InvalidQueryError] about one field.
 func Invalid(field, message string) error {
 	return &InvalidQueryError{Fields: []domain.FieldError{{Field: field, Message: message}}}
+}
+
+// Together makes one [*InvalidQueryError] of all that are given, so that everything that is wrong is said at once. It returns nil where
+// none is, and any other error as it is.
+func Together(errs ...error) error {
+	var all InvalidQueryError
+	for _, err := range errs {
+		var invalid *InvalidQueryError
+		switch {
+		case errors.As(err, &invalid):
+			all.Fields = append(all.Fields, invalid.Fields...)
+		case err != nil:
+			return err
+		}
+	}
+	if len(all.Fields) == 0 {
+		return nil
+	}
+	return &all
 }
 
 // Position is where a page of a list that goes from new to old ends: behind the row with this time and these ids.
@@ -93,6 +115,18 @@ func CheckStatuses(field string, given, known []string) error {
 	return nil
 }
 
+// CheckTexts returns an [*InvalidQueryError] for what no column can hold, and PostgreSQL refuses: bytes that are no UTF-8, and U+0000. The
+// texts are by field.
+func CheckTexts(texts map[string]string) error {
+	var wrong []error
+	for _, field := range slices.Sorted(maps.Keys(texts)) {
+		if text := texts[field]; !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			wrong = append(wrong, Invalid(field, "has to be text in UTF-8, without the character U+0000"))
+		}
+	}
+	return Together(wrong...)
+}
+
 // CheckSpan returns a [*InvalidQueryError] where days are missing, in the wrong order, or too many.
 func CheckSpan(from, to time.Time, most int) error {
 	day := func(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
@@ -134,7 +168,7 @@ func Read(ctx context.Context, db *sql.DB, projection string, query func(*sql.Tx
 		return pgerr.Wrap(op, err)
 	}
 	if !built {
-		return &NotBuiltError{Projection: projection}
+		return notBuilt(ctx, tx, projection)
 	}
 	return pgerr.Wrap(op, query(tx))
 }
