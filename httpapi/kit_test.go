@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	"github.com/waybill-dev/waybill/httpapi"
 	"github.com/waybill-dev/waybill/httpapi/token"
 	"github.com/waybill-dev/waybill/internal/pgtest"
+	"github.com/waybill-dev/waybill/projections"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -238,6 +240,34 @@ func (k *kit) settle() {
 			k.t.Fatal(err)
 		}
 	}
+}
+
+// follow keeps the views up to date until the test ends, or the function that it returns is called.
+func (k *kit) follow() (stop func()) {
+	k.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- k.engine.Projections().Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			k.t.Error(err)
+		}
+	})
+	k.t.Cleanup(stop)
+	return stop
+}
+
+// seen waits until the views have seen everything.
+func (k *kit) seen() {
+	k.t.Helper()
+	k.eventually("the views have seen everything", func() bool {
+		list, err := k.engine.Projections().List(k.t.Context())
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		return !slices.ContainsFunc(list, func(s projections.State) bool { return s.Generation == 0 || s.Behind > 0 })
+	})
 }
 
 // eventually asks until something is as it should be, up to a minute.

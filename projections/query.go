@@ -109,7 +109,7 @@ func Limit(asked int) (int, error) {
 func CheckStatuses(field string, given, known []string) error {
 	for _, s := range given {
 		if !slices.Contains(known, s) {
-			return Invalid(field, fmt.Sprintf("there is no status %.40q; there are %s", s, strings.Join(known, ", ")))
+			return Invalid(field, fmt.Sprintf("has to be one of %s; %.40q is none", strings.Join(known, ", "), s))
 		}
 	}
 	return nil
@@ -127,7 +127,7 @@ func CheckTexts(texts map[string]string) error {
 	return Together(wrong...)
 }
 
-// CheckSpan returns a [*InvalidQueryError] where days are missing, in the wrong order, or too many.
+// CheckSpan returns an [*InvalidQueryError] where days are missing, not of the years 1 to 9999, in the wrong order, or too many.
 func CheckSpan(from, to time.Time, most int) error {
 	day := func(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 	switch {
@@ -135,6 +135,10 @@ func CheckSpan(from, to time.Time, most int) error {
 		return Invalid("from", "is missing")
 	case to.IsZero():
 		return Invalid("to", "is missing")
+	case from.UTC().Year() < 1 || from.UTC().Year() > 9999:
+		return Invalid("from", "has to be in the years 1 to 9999")
+	case to.UTC().Year() < 1 || to.UTC().Year() > 9999:
+		return Invalid("to", "has to be in the years 1 to 9999")
 	case day(to).Before(day(from)):
 		return Invalid("to", "is before from")
 	case day(to).Sub(day(from)) >= time.Duration(most)*24*time.Hour:
