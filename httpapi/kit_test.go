@@ -230,6 +230,27 @@ func (k *kit) orderIn(workspace, id string) {
 	}
 }
 
+// toPicking brings an order of workspace acme from placed to a shipment that is being picked.
+func (k *kit) toPicking(id string) {
+	k.t.Helper()
+	k.execute(
+		order.Capture{OrderID: id, PaymentID: "pay_1", Amount: 1063}, order.Approve{OrderID: id}, order.StartFulfillment{OrderID: id},
+		order.CreateShipment{OrderID: id, ShipmentID: "shp_1", LineItems: []order.ShipmentLineItem{{LineItemID: "li_1", Quantity: 1}}},
+		order.CreateParcel{OrderID: id, ShipmentID: "shp_1", ParcelID: "par_1", Carrier: "UPS", TrackingNumber: "1Z999"},
+		order.ScheduleShipment{OrderID: id, ShipmentID: "shp_1"}, order.StartPicking{OrderID: id, ShipmentID: "shp_1"},
+	)
+}
+
+// execute executes commands in workspace acme.
+func (k *kit) execute(commands ...domain.Command) {
+	k.t.Helper()
+	for _, c := range commands {
+		if _, err := k.engine.Workspace("acme").Execute(k.t.Context(), c); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+}
+
 // settle waits until nothing can appear in the log any more before what is there: transactions of other tests' databases on the same
 // server are in the way of that as well.
 func (k *kit) settle() {

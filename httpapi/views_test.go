@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill"
-	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/httpapi"
 	"github.com/waybill-dev/waybill/httpapi/token"
@@ -29,16 +28,6 @@ func viewed[T any](k *kit, path string) (p viewPage[T]) {
 	return p
 }
 
-// execute executes commands in workspace acme.
-func (k *kit) execute(commands ...domain.Command) {
-	k.t.Helper()
-	for _, c := range commands {
-		if _, err := k.engine.Workspace("acme").Execute(k.t.Context(), c); err != nil {
-			k.t.Fatal(err)
-		}
-	}
-}
-
 // shop fills workspace acme: ord_1 to ord_3, a day apart from 1 July on, are placed, drafted and shipped; and workspace other has one, too.
 func shop(t *testing.T) (k *kit) {
 	now := time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC)
@@ -52,12 +41,7 @@ func shop(t *testing.T) (k *kit) {
 		LineItems: []order.LineItemInput{{ID: "li_1", Name: "Globe", SKU: "globe-1", Quantity: 2, UnitPrice: 2500}}})
 	day()
 	k.order("ord_3")
-	k.execute(
-		order.Capture{OrderID: "ord_3", PaymentID: "pay_1", Amount: 1063}, order.Approve{OrderID: "ord_3"}, order.StartFulfillment{OrderID: "ord_3"},
-		order.CreateShipment{OrderID: "ord_3", ShipmentID: "shp_1", LineItems: []order.ShipmentLineItem{{LineItemID: "li_1", Quantity: 1}}},
-		order.CreateParcel{OrderID: "ord_3", ShipmentID: "shp_1", ParcelID: "par_1", Carrier: "UPS", TrackingNumber: "1Z999"},
-		order.ScheduleShipment{OrderID: "ord_3", ShipmentID: "shp_1"}, order.StartPicking{OrderID: "ord_3", ShipmentID: "shp_1"},
-	)
+	k.toPicking("ord_3")
 	k.orderIn("other", "hidden_order")
 	return k
 }
