@@ -194,6 +194,53 @@ func TestViewsAfterARestore(t *testing.T) {
 	verified(t, engine)
 }
 
+// A backup is brought back under the address of the database while the program goes on. What its views had folded of the log that is gone is
+// not taken for history of the one that is there now.
+func TestViewsOfALogThatWasBroughtBack(t *testing.T) {
+	t.Parallel()
+	for name, views := range map[string][]*projections.Projection{"following": waybill.Projections(), "inline": inline()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			server := pgtest.Cluster(t)
+			engine, err := waybill.New(server.DB, waybill.Config{Projections: views, CacheSize: -1}) // it is the views' memory that this is about
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(engine.Close)
+			for _, p := range views {
+				if err := engine.Rebuild(ctx, p.Name(), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			follow(t, engine)
+			must(t)(engine.Execute(ctx, draft("ord_1")))
+			settled(t, engine)
+			backup := server.Dump(server.DSN)
+			must(t)(engine.Execute(ctx, order.Submit{OrderID: "ord_1"}))
+			settled(t, engine)
+
+			server.Restore(backup, "restored").Close()
+			admin := server.Restore(backup, "elsewhere")
+			for _, statement := range []string{
+				`ALTER DATABASE waybill ALLOW_CONNECTIONS false`,
+				`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'waybill'`,
+				`ALTER DATABASE waybill RENAME TO lost`,
+				`ALTER DATABASE restored RENAME TO waybill`,
+			} {
+				if _, err := admin.Exec(statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			server.SetMaxIdleConns(0) // those that were cut are dropped
+			must(t)(engine.Execute(ctx, order.Destroy{OrderID: "ord_1"})) // as its second event, where the lost log has another
+			must(t)(engine.Execute(ctx, draft("ord_2")))
+			settled(t, engine)
+			verified(t, engine)
+		})
+	}
+}
+
 // viewer is an engine that keeps views.
 func viewer(t *testing.T, db *sql.DB) *waybill.Engine {
 	t.Helper()

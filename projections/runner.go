@@ -245,7 +245,7 @@ WITH checkpoint AS MATERIALIZED (
 ), last AS MATERIALIZED (
 	SELECT b.transaction_id, b.position FROM batch b ORDER BY b.transaction_id DESC, b.position DESC LIMIT 1
 )
-SELECT c.transaction_id, c.position, l.transaction_id, l.position, (SELECT count(*) FROM batch), ARRAY(
+SELECT ` + thisOrigin + `, c.transaction_id, c.position, l.transaction_id, l.position, (SELECT count(*) FROM batch), ARRAY(
 	SELECT DISTINCT b.workspace || '/' || b.stream FROM batch b
 	WHERE starts_with(b.stream, $4) AND NOT EXISTS (
 		SELECT FROM projection_parked p
@@ -321,6 +321,7 @@ func (r *Runner) nextBatch(ctx context.Context, tx *sql.Tx, v *view, generation 
 		return nil, pgerr.Wrap("follow the log", err)
 	}
 	var b batch
+	var here origin
 	var names pq.StringArray
 	query, args := selectBatch, []any{v.name, generation, r.config.BatchSize, v.prefix(), !settled}
 	if settled {
@@ -328,7 +329,7 @@ func (r *Runner) nextBatch(ctx context.Context, tx *sql.Tx, v *view, generation 
 		query, args = query+tryLock, append(args, class, key)
 	}
 	err := tx.QueryRowContext(ctx, query, args...).
-		Scan(&b.from.transactionID, &b.from.position, &b.to.transactionID, &b.to.position, &b.events, &names)
+		Scan(&here.server, &here.log, &b.from.transactionID, &b.from.position, &b.to.transactionID, &b.to.position, &b.events, &names)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -339,10 +340,11 @@ func (r *Runner) nextBatch(ctx context.Context, tx *sql.Tx, v *view, generation 
 		workspace, rest, _ := strings.Cut(name, "/")
 		key := streamKey{workspace, strings.TrimPrefix(rest, v.prefix())}
 		s, known := v.folded.Get(key)
-		if known {
+		if known && s.origin == here {
 			s = s.clone() // so that the one that is kept is what it was, should we fail half-way
 		} else {
 			s = v.newStream(key)
+			s.origin = here
 		}
 		b.streams = append(b.streams, s)
 	}
