@@ -232,7 +232,8 @@ func TestViewsOfALogThatWasBroughtBack(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			server.SetMaxIdleConns(0) // those that were cut are dropped
+			server.SetMaxIdleConns(0) // drops those that were cut
+			server.SetMaxIdleConns(2)
 			must(t)(engine.Execute(ctx, order.Destroy{OrderID: "ord_1"})) // as its second event, where the lost log has another
 			must(t)(engine.Execute(ctx, draft("ord_2")))
 			settled(t, engine)
