@@ -81,7 +81,7 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 		e.cache, _ = lru.New[cacheKey, entry](config.CacheSize) // fails only for sizes below one
 	}
 	if config.Metrics != nil {
-		for _, metrics := range []prometheus.Collector{e.store.Metrics(), e.deliveries, outbox.LagMetrics{DB: db}} {
+		for _, metrics := range []prometheus.Collector{e.store.Metrics(), e.deliveries, outbox.LagMetrics{DB: db}, e.views.Metrics()} {
 			if err := config.Metrics.Register(metrics); err != nil {
 				return nil, fmt.Errorf("register metrics: %w", err)
 			}
