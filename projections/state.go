@@ -20,7 +20,7 @@ func (e *NotBuiltError) Error() string {
 	if e.Building {
 		return fmt.Sprintf("projection %s is being built for the first time: `waybill projection list` says how far that has come", e.Projection)
 	}
-	return fmt.Sprintf("projection %s was never built: run `waybill projection rebuild %s`, or a process that keeps projections up to date", e.Projection, e.Projection)
+	return fmt.Sprintf("projection %s was never built: `waybill serve` builds it and keeps it up to date, `waybill projection rebuild %s` builds it once", e.Projection, e.Projection)
 }
 
 // notBuilt explains why a projection has no live generation.
