@@ -28,6 +28,15 @@ func viewed[T any](k *kit, path string) (p viewPage[T]) {
 	return p
 }
 
+// one is the only row of a page.
+func one[T any](t *testing.T, p viewPage[T]) T {
+	t.Helper()
+	if len(p.Data) != 1 {
+		t.Fatalf("want one row: %+v", p.Data)
+	}
+	return p.Data[0]
+}
+
 // shop fills workspace acme: ord_1 to ord_3, a day apart from 1 July on, are placed, drafted and shipped; and workspace other has one, too.
 func shop(t *testing.T) (k *kit) {
 	now := time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC)
@@ -82,7 +91,7 @@ func TestListOrders(t *testing.T) {
 			t.Errorf("%s: %q, %v, %v; want %q", query, got, p.NextCursor, p.LagSeconds, want)
 		}
 	}
-	o := viewed[httpapi.OrderSummary](k, "/orders?number=R2").Data[0]
+	o := one(t, viewed[httpapi.OrderSummary](k, "/orders?number=R2"))
 	if o.Status != "draft" || o.Total != 5000 || o.Currency != "EUR" || o.CustomerID != "cus_2" || o.Email != "Second@example.com" || o.ItemCount != 2 ||
 		!o.CreatedAt.Equal(time.Date(2026, 7, 2, 12, 0, 0, 0, time.UTC)) || !o.PlacedAt.IsZero() {
 		t.Errorf("%+v", o)
@@ -154,7 +163,7 @@ func TestListShipments(t *testing.T) {
 			t.Errorf("%s: %+v", query, p)
 		}
 	}
-	if s := viewed[httpapi.ShipmentSummary](k, "/shipments").Data[0]; s.OrderID != "ord_3" || s.ID != "shp_1" || s.Status != "picking" || s.Carrier != "UPS" ||
+	if s := one(t, viewed[httpapi.ShipmentSummary](k, "/shipments")); s.OrderID != "ord_3" || s.ID != "shp_1" || s.Status != "picking" || s.Carrier != "UPS" ||
 		len(s.TrackingNumbers) != 1 || s.Parcels != 1 {
 		t.Errorf("%+v", s)
 	}
@@ -227,7 +236,7 @@ func TestViewsSayHowTheyAre(t *testing.T) {
 	}
 	stop()
 	k.execute(order.Submit{OrderID: "ord_2"}) // in the clock of this test, a long time ago
-	if p := viewed[httpapi.OrderSummary](k, "/orders?number=R2"); p.LagSeconds <= 0 || p.Data[0].Status != "draft" {
+	if p := viewed[httpapi.OrderSummary](k, "/orders?number=R2"); p.LagSeconds <= 0 || one(t, p).Status != "draft" {
 		t.Errorf("it is behind: %+v", p)
 	}
 	if v := views()["orders"]; v.Behind != 1 || v.LagSeconds <= 0 {
