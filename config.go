@@ -2,6 +2,7 @@ package waybill
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/domain/stock"
 	"github.com/waybill-dev/waybill/domain/subscription"
+	"github.com/waybill-dev/waybill/outbox"
 	"github.com/waybill-dev/waybill/outbox/profile"
 	"github.com/waybill-dev/waybill/projections"
 )
@@ -68,8 +70,8 @@ type Config struct {
 	Now func() time.Time
 
 	// ListenDSN is the connection string of the same database. A relay makes a connection of its own with it, on which other processes
-	// tell it that there is something to do.
-	// Defaults to none: then a relay finds what other processes have done by looking, every 100 ms.
+	// tell it that there is something to do; so does what keeps the views.
+	// Defaults to none: then they find what other processes have done by looking, every 100 ms.
 	ListenDSN string
 
 	// Metrics, where given, gets the engine's Prometheus metrics registered; their names begin with waybill_.
@@ -95,6 +97,14 @@ func Aggregates() []*domain.Aggregate {
 		subscription.SubscriberAggregate(),
 		subscription.ItemAggregate(),
 	}
+}
+
+// listen is how views hear of what other processes append; nil where they do not.
+func (c Config) listen() func(context.Context, func()) {
+	if c.ListenDSN == "" {
+		return nil
+	}
+	return func(ctx context.Context, heard func()) { outbox.Listen(ctx, c.ListenDSN, c.Logger, heard) }
 }
 
 func (c Config) masterKeys() [][]byte {

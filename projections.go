@@ -24,6 +24,14 @@ func Projections() []*projections.Projection {
 // turns. It also rebuilds, rolls back and verifies views, and lists how they are doing.
 func (e *Engine) Projections() *projections.Runner { return e.views }
 
+// Projections tells how the engine's views are doing; of parked streams it counts the workspace's own.
+func (w *Workspace) Projections(ctx context.Context) ([]projections.State, error) {
+	if err := w.check("list projections"); err != nil {
+		return nil, err
+	}
+	return w.engine.views.ListIn(ctx, w.name)
+}
+
 // Rebuild builds a view anew from the log, beside the one that is read, and then puts it in its place. It may be killed at any time: the
 // next call goes on from there. progress may be nil. [projections.Runner.Rebuild] can do more.
 func (e *Engine) Rebuild(ctx context.Context, name string, progress func(projections.Progress)) error {

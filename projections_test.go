@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"pgregory.net/rapid"
 
 	"github.com/waybill-dev/waybill"
@@ -149,6 +150,37 @@ func TestViewsAreTheFoldOfRandomHistories(t *testing.T) {
 	}
 	if after := tables(t, followingDB, "run-1"); after != before {
 		t.Errorf("rebuilt:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// What Prometheus is told of views.
+func TestProjectionMetrics(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	engine, db := newEngine(t, waybill.Config{Metrics: registry})
+	if err := engine.Rebuild(t.Context(), "orders", nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		must(t)(engine.Execute(t.Context(), draft(fmt.Sprint("ord_", i))))
+	}
+	if _, err := db.Exec(`INSERT INTO projection_parked (projection, generation, workspace, id, version, error) VALUES ('orders', 1, 'default', 'ord_1', 1, 'x')`); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if strings.HasPrefix(f.GetName(), "waybill_projection_") {
+				got[f.GetName()+" "+m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	if len(got) != 3 || got["waybill_projection_lag_events orders"] != 3 || got["waybill_projection_lag_seconds orders"] <= 0 || got["waybill_projection_parked_streams orders"] != 1 {
+		t.Errorf("%v", got)
 	}
 }
 

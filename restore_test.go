@@ -19,6 +19,7 @@ import (
 	"github.com/waybill-dev/waybill/eventstore"
 	"github.com/waybill-dev/waybill/internal/pgtest"
 	"github.com/waybill-dev/waybill/outbox/webhook"
+	"github.com/waybill-dev/waybill/projections"
 )
 
 // A dump that is restored into another cluster, and from there back into the first, goes on where it was: with what was delivered,
@@ -99,6 +100,167 @@ func TestRestoreIntoAnotherCluster(t *testing.T) {
 	}
 	if events != 40 {
 		t.Errorf("the log has %d events, want 40", events)
+	}
+}
+
+// The views of a dump that is restored into another cluster, and from there back into the first, go on from their checkpoints: with what they
+// had seen at the time of the dump, what they had not, and a rebuild under way. Nothing is skipped, and no row that was right is written
+// again. The first cluster has seen far more transactions than the second will.
+func TestViewsAfterARestore(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	first, second := pgtest.Cluster(t), pgtest.Cluster(t)
+	for _, statement := range []string{
+		`DO $$ BEGIN FOR i IN 1..5000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$`,
+		`CREATE TABLE written (id text, version integer)`,
+		`CREATE FUNCTION note_row() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN INSERT INTO public.written VALUES (new.id, new.version); RETURN NULL; END $$`,
+		`CREATE TRIGGER note_row AFTER INSERT OR UPDATE ON view_orders FOR EACH ROW WHEN (new.generation = 1) EXECUTE FUNCTION note_row()`,
+	} {
+		if _, err := first.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const orders = 8
+	each := func(engine *waybill.Engine, command func(id string) domain.Command) {
+		t.Helper()
+		for i := range orders {
+			must(t)(engine.Execute(ctx, command(fmt.Sprint("ord_", i))))
+		}
+	}
+	followed := func(engine *waybill.Engine) { // to where the log ends
+		t.Helper()
+		running, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- engine.Projections().Run(running) }()
+		settled(t, engine)
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	submit := func(id string) domain.Command { return order.Submit{OrderID: id} }
+	revert := func(id string) domain.Command { return order.RevertToDraft{OrderID: id} }
+
+	engine := viewer(t, first.DB)
+	followed(engine) // of nothing: from now on there are checkpoints
+	each(engine, func(id string) domain.Command { return draft(id) })
+	followed(engine)
+	if _, err := engine.Projections().Rebuild(ctx, "orders", projections.RebuildOptions{NoSwap: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	each(engine, submit) // which the views have not seen when the dump is taken
+
+	restored := second.Restore(first.Dump(first.DSN), "restored")
+	engine = viewer(t, restored.DB)
+	if lag, err := engine.Projections().Lag(ctx, "orders"); err != nil || lag <= 0 {
+		t.Errorf("right after the restore the view is behind by %v, %v", lag, err)
+	}
+	followed(engine) // without an append: the era of this cluster has not begun
+	verified(t, engine)
+	each(engine, revert)
+	followed(engine)
+	verified(t, engine)
+	if done, err := engine.Projections().Rebuild(ctx, "shipments", projections.RebuildOptions{}, nil); err != nil || done.Different != 0 {
+		t.Errorf("a rebuild in the second cluster: %+v, %v", done, err)
+	}
+	each(engine, submit)
+
+	back := first.Restore(second.Dump(restored.DSN), "back")
+	engine = viewer(t, back.DB)
+	each(engine, revert) // before anybody follows, this time
+	followed(engine)
+	verified(t, engine)
+
+	var once, all int
+	if err := back.QueryRow(`SELECT count(*), count(DISTINCT (id, version)) FROM written`).Scan(&all, &once); err != nil {
+		t.Fatal(err)
+	}
+	if all != once {
+		t.Errorf("%d rows were written, %d different ones", all, once)
+	}
+	var versions string
+	const last = `SELECT string_agg(DISTINCT version::text, ' ') FROM view_orders WHERE generation = 1`
+	if err := back.QueryRow(last).Scan(&versions); err != nil || versions != "5" {
+		t.Errorf("the orders are at versions %s (%v), want 5", versions, err)
+	}
+	done, err := engine.Projections().Rebuild(ctx, "orders", projections.RebuildOptions{}, nil) // the one that was begun in another cluster, two eras ago
+	if err != nil || !done.Resumed || !done.Swapped || done.Different != 0 || done.Generation != 2 {
+		t.Errorf("the rebuild that was under way: %+v, %v", done, err)
+	}
+	if _, err := engine.Projections().Rollback(ctx, "orders"); err != nil {
+		t.Error(err)
+	}
+	verified(t, engine)
+}
+
+// A backup is brought back under the address of the database while the program goes on. What its views had folded of the log that is gone is
+// not taken for history of the one that is there now.
+func TestViewsOfALogThatWasBroughtBack(t *testing.T) {
+	t.Parallel()
+	for name, views := range map[string][]*projections.Projection{"following": waybill.Projections(), "inline": inline()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			server := pgtest.Cluster(t)
+			engine, err := waybill.New(server.DB, waybill.Config{Projections: views, CacheSize: -1}) // it is the views' memory that this is about
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(engine.Close)
+			for _, p := range views {
+				if err := engine.Rebuild(ctx, p.Name(), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			follow(t, engine)
+			must(t)(engine.Execute(ctx, draft("ord_1")))
+			settled(t, engine)
+			backup := server.Dump(server.DSN)
+			must(t)(engine.Execute(ctx, order.Submit{OrderID: "ord_1"}))
+			settled(t, engine)
+
+			server.Restore(backup, "restored").Close()
+			admin := server.Restore(backup, "elsewhere")
+			for _, statement := range []string{
+				`ALTER DATABASE waybill ALLOW_CONNECTIONS false`,
+				`SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'waybill'`,
+				`ALTER DATABASE waybill RENAME TO lost`,
+				`ALTER DATABASE restored RENAME TO waybill`,
+			} {
+				if _, err := admin.Exec(statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			server.SetMaxIdleConns(0) // drops those that were cut
+			server.SetMaxIdleConns(2)
+			must(t)(engine.Execute(ctx, order.Destroy{OrderID: "ord_1"})) // as its second event, where the lost log has another
+			must(t)(engine.Execute(ctx, draft("ord_2")))
+			settled(t, engine)
+			verified(t, engine)
+		})
+	}
+}
+
+// viewer is an engine that keeps views.
+func viewer(t *testing.T, db *sql.DB) *waybill.Engine {
+	t.Helper()
+	engine, err := waybill.New(db, waybill.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(engine.Close)
+	return engine
+}
+
+// verified fails the test unless all rows of all views are the fold of the log.
+func verified(t *testing.T, engine *waybill.Engine) {
+	t.Helper()
+	for _, p := range waybill.Projections() {
+		v, err := engine.Projections().Verify(t.Context(), p.Name(), 0, nil)
+		if err != nil || v.Streams == 0 || v.Different+v.Parked+v.Behind+v.Orphans != 0 {
+			t.Errorf("%+v, %v", v, err)
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ type Engine struct {
 	cache      *lru.Cache[cacheKey, entry] // nil where nothing is to be kept
 	turns      turns
 	relays     relays
+	herald     outbox.Herald
 	profiles   func() profile.Set // made when it is first asked for
 	deliveries *delivery.Metrics
 	views      *projections.Runner
@@ -61,7 +62,7 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 	}
 	store := eventstore.New(db, eventstore.WithVault(keys))
 	e := &Engine{db: db, config: config, vault: keys, store: store, aggregates: map[string]*domain.Aggregate{}}
-	e.relays.herald.DB, e.deliveries = db, delivery.NewMetrics()
+	e.herald.DB, e.deliveries = db, delivery.NewMetrics()
 	for _, a := range append(slices.Clone(config.Aggregates), webhook.Aggregate()) {
 		if err := a.Check(); err != nil {
 			return nil, err
@@ -72,7 +73,7 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 		e.aggregates[a.Name] = a
 	}
 	if e.views, err = projections.New(projections.Config{
-		DB: db, Projections: config.Projections, Personal: keys, Holding: vault.Holding{Vault: keys}, Logger: config.Logger,
+		DB: db, Projections: config.Projections, Personal: keys, Holding: vault.Holding{Vault: keys}, Logger: config.Logger, Listen: config.listen(),
 	}); err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 		e.cache, _ = lru.New[cacheKey, entry](config.CacheSize) // fails only for sizes below one
 	}
 	if config.Metrics != nil {
-		for _, metrics := range []prometheus.Collector{e.store.Metrics(), e.deliveries, outbox.LagMetrics{DB: db}} {
+		for _, metrics := range []prometheus.Collector{e.store.Metrics(), e.deliveries, outbox.LagMetrics{DB: db}, e.views.Metrics()} {
 			if err := config.Metrics.Register(metrics); err != nil {
 				return nil, fmt.Errorf("register metrics: %w", err)
 			}
@@ -99,16 +100,21 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 
 // Close ends telling other processes of what is appended, and waits for a message that is under way. An engine has nothing else to close:
 // a program that ends without Close loses nothing, and everything else works on.
-func (e *Engine) Close() { e.relays.herald.Close() }
+func (e *Engine) Close() { e.herald.Close() }
 
 // Log returns the engine's own store of events, for whoever reads more of the log than one stream. It opens what is personal in them.
 func (e *Engine) Log() *eventstore.Store { return e.store }
 
 // Wake says that a transaction was committed in which [Workspace.ExecuteTx] appended something, so that relays and
 // views need not find out by looking.
+//
+// Those of this process are told at once. Where it does not run both, those of others may be waiting for these events, and are told as well;
+// a relay that runs here tells by itself whom its deliveries concern.
 func (e *Engine) Wake() {
-	e.relays.wake()
-	e.views.Wake()
+	relays, views := e.relays.wake(), e.views.Wake()
+	if !relays || !views {
+		e.herald.Announce()
+	}
 }
 
 // Workspace returns the workspace with that name, 1–64 of A–Z a–z 0–9 _ -. It need not be created; a name of another form makes

@@ -273,12 +273,10 @@ func (e *Engine) sealer() (*webhook.Sealer, error) {
 	return webhook.NewSealer(e.config.MasterKey)
 }
 
-// relays are those of this process. They are told at once of what they would else find out a little later. Where none is running, others
-// are told of new events; a running one will tell whom it concerns.
+// relays are those of this process. They are told at once of what they would else find out a little later.
 type relays struct {
-	mu     sync.RWMutex
-	all    []*outbox.Relay
-	herald outbox.Herald
+	mu  sync.RWMutex
+	all []*outbox.Relay
 }
 
 func (r *relays) add(relay *outbox.Relay) {
@@ -287,17 +285,14 @@ func (r *relays) add(relay *outbox.Relay) {
 	r.all = append(r.all, relay)
 }
 
-// wake says that there are new events.
-func (r *relays) wake() {
+// wake says that there are new events. It returns whether a relay is running.
+func (r *relays) wake() (running bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	running := false
 	for _, relay := range r.all {
 		running = relay.Wake() || running
 	}
-	if !running {
-		r.herald.Announce()
-	}
+	return running
 }
 
 // refresh says that webhooks have changed.

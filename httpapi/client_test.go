@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/waybill-dev/waybill"
 	"github.com/waybill-dev/waybill/httpapi/internal/client"
 )
 
@@ -52,6 +53,28 @@ func TestGeneratedClient(t *testing.T) {
 	if got, err := c.GetOrderWithResponse(ctx, "acme", "ord_1", &client.GetOrderParams{}); err != nil || got.JSON200 == nil ||
 		got.JSON200.Data.Order.Status != "placed" {
 		t.Errorf("order: %v, %s", err, got.Body)
+	}
+	for _, p := range waybill.Projections() {
+		if err := k.engine.Rebuild(ctx, p.Name(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	placed := &client.ListOrdersParams{Status: &[]client.ListOrdersParamsStatus{"placed", "approved"}, MinTotal: new(int64(1063))}
+	if got, err := c.ListOrdersWithResponse(ctx, "acme", placed); err != nil || got.JSON200 == nil || len(got.JSON200.Data) != 1 ||
+		got.JSON200.Data[0].Status != "placed" || got.JSON200.Data[0].PlacedAt == nil {
+		t.Errorf("orders: %v, %s", err, got.Body)
+	}
+	if got, err := c.ListShipmentsWithResponse(ctx, "acme", &client.ListShipmentsParams{}); err != nil || got.JSON200 == nil || len(got.JSON200.Data) != 0 {
+		t.Errorf("shipments: %v, %s", err, got.Body)
+	}
+	if got, err := c.SumUpDaysWithResponse(ctx, "acme", &client.SumUpDaysParams{}); err != nil || got.JSON200 == nil || len(got.JSON200.Data) != 1 {
+		t.Errorf("days: %v, %s", err, got.Body)
+	}
+	if got, err := c.MeasureDaysWithResponse(ctx, "acme", &client.MeasureDaysParams{}); err != nil || got.JSON200 == nil || len(got.JSON200.Data) != 1 {
+		t.Errorf("durations: %v, %s", err, got.Body)
+	}
+	if got, err := c.ListViewsWithResponse(ctx, "acme"); err != nil || got.JSON200 == nil || len(got.JSON200.Data) != 4 {
+		t.Errorf("views: %v, %s", err, got.Body)
 	}
 	if got, err := c.DeleteWebhookWithResponse(ctx, "acme", id); err != nil || got.StatusCode() != 204 || len(got.Body) != 0 {
 		t.Errorf("delete: %v, %s", err, got.Body)

@@ -26,6 +26,7 @@ var documented = []struct {
 	}},
 	{regexp.MustCompile(`whsec_[A-Za-z0-9+/=]{44}`), func(int) string { return "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }},
 	{regexp.MustCompile(`20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z`), func(int) string { return "2026-07-01T15:04:05.123456Z" }},
+	{regexp.MustCompile(`"day": "20[0-9]{2}-[0-9]{2}-[0-9]{2}"`), func(int) string { return `"day": "2026-07-01"` }},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), func(int) string { return "6f1c0a3b…" }},
 	{regexp.MustCompile(`"Date": "[^"]+"`), func(int) string { return `"Date": "Wed, 01 Jul 2026 15:04:05 GMT"` }},
 	{regexp.MustCompile(`"(latencyMs|durationMs)": [0-9]+`), func(int) string { return "" }},
@@ -58,6 +59,7 @@ func TestDocs(t *testing.T) {
 		<-stopped
 	}()
 
+	k.follow()
 	actual := map[string]string{"https://shop.example.com/hooks": at.URL + "/takes"} // by what stands for it
 	names := map[string]string{at.URL + "/takes": "https://shop.example.com/hooks"}
 	counts := make([]int, len(documented))
@@ -101,6 +103,7 @@ func TestDocs(t *testing.T) {
 			})
 		}
 		k.settle()
+		k.seen()
 		r := k.do(parseExample(t, asked))
 		got := fmt.Sprintf("%d %s\n", r.status, http.StatusText(r.status))
 		if r.body != "" {
@@ -112,6 +115,7 @@ func TestDocs(t *testing.T) {
 		}
 		if strings.Contains(asked, "Idempotency-Key: shop-1") {
 			k.order("ord_1") // of which the webhook is told
+			k.toPicking("ord_1")
 		}
 		if !matches(got, want) {
 			if !*update {

@@ -25,6 +25,14 @@ type list[T any] struct {
 	NextCursor *string `json:"nextCursor" doc:"Give it as cursor to get the next page. It is null at the end."`
 }
 
+// viewList is a page of what a view shows. It is not made of a list, because huma does not look into embedded types that are not exported.
+type viewList[T any] struct {
+	Data       []T     `json:"data" nullable:"false"`
+	Error      null    `json:"error"`
+	NextCursor *string `json:"nextCursor" doc:"Give it as cursor to get the next page. It is null at the end."`
+	LagSeconds float64 `json:"lagSeconds" doc:"The age of the oldest event that the view had not seen when it was asked; 0 where it had seen all. What it shows is at least that fresh."`
+}
+
 // failed is every answer that did not go well.
 type failed struct {
 	Data  null    `json:"data"`
@@ -43,6 +51,8 @@ func (null) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: "null
 type reply[T any] struct{ Body envelope[T] }
 
 type page[T any] struct{ Body list[T] }
+
+type viewPage[T any] struct{ Body viewList[T] }
 
 func replyWith[T any](data T) *reply[T] { return &reply[T]{envelope[T]{Data: data}} }
 
@@ -99,6 +109,8 @@ func schemaName(t reflect.Type, hint string) string {
 		return "Failure"
 	case strings.HasPrefix(name, "Envelope"):
 		return strings.TrimPrefix(name, "Envelope") + "Answer"
+	case strings.HasPrefix(t.Name(), "viewList["):
+		return strings.TrimPrefix(name, "ViewList") + "List"
 	case strings.HasPrefix(t.Name(), "list["):
 		return strings.TrimPrefix(name, "List") + "List"
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waybill-dev/waybill"
 	"github.com/waybill-dev/waybill/httpapi/token"
 )
 
@@ -16,6 +17,11 @@ func FuzzRequests(f *testing.F) {
 	k := newKit(f)
 	k.order("ord_1")
 	k.orderIn("other", "hidden_order")
+	for _, p := range waybill.Projections() {
+		if err := k.engine.Rebuild(f.Context(), p.Name(), nil); err != nil {
+			f.Fatal(err)
+		}
+	}
 	other := k.newToken("other", token.Write)
 	k.do(request{method: "POST", path: "/v1/workspaces/other/webhooks", body: `{"name":"hidden-name","url":"https://hidden.example.com/"}`,
 		header: map[string]string{"Authorization": "Bearer " + other}})
@@ -35,6 +41,11 @@ func FuzzRequests(f *testing.F) {
 		{"POST", "/v1/workspaces/acme/webhooks/wh_1/replays", "", "application/json", "", `{"since":"2026-07-01T15:04:05Z","until":null,"events":["order.placed"]}`},
 		{"POST", "/v1/workspaces/acme/webhooks/wh_1/secret-rotations", "", "application/json", "", `{"secret":"x"}`},
 		{"GET", "/v1/workspaces/acme/webhooks/wh_1/deliveries", "status=delivered&event=order.placed&since=2026-07-01T15:04:05Z", "", "", ""},
+		{"GET", "/v1/workspaces/acme/orders", "status=placed&status=draft&email=%ff&minTotal=-1&createdSince=2026-07-01T15:04:05Z&cursor=AAAA", "", "", ""},
+		{"GET", "/v1/workspaces/acme/shipments", "trackingNumber=1Z&carrier=%00&status=shipped&limit=7", "", "", ""},
+		{"GET", "/v1/workspaces/acme/daily", "from=2026-07-01&to=2026-07-31&currency=USD", "", "", ""},
+		{"GET", "/v1/workspaces/acme/lifecycle", "from=0001-01-01", "", "", ""},
+		{"GET", "/v1/workspaces/acme/projections", "", "", "", ""},
 		{"DELETE", "/v1/workspaces/acme/webhooks/\x00", "", "", "", ""},
 		{"BREW", "//../healthz", "", "", "", ""},
 	} {

@@ -97,6 +97,7 @@ func New(c Config) (http.Handler, error) {
 	a.eventTypeOperations()
 	a.orderOperations()
 	a.logOperations()
+	a.viewOperations()
 	if err := serveDescription(mux, a.huma.OpenAPI()); err != nil {
 		return nil, err
 	}
@@ -127,12 +128,13 @@ func describeAPI() huma.Config {
 			Info: &huma.Info{
 				Title:   "Waybill",
 				Version: "1",
-				Description: "Webhooks, their deliveries, orders and the log. Every answer is {\"data\":…,\"error\":null} or " +
+				Description: "Webhooks, their deliveries, orders, lists of them, and the log. Every answer is {\"data\":…,\"error\":null} or " +
 					"{\"data\":null,\"error\":{\"code\",\"message\",\"details\"}}. Times are UTC as in RFC 3339; money is in minor units of its currency.",
 			},
 			Tags: []*huma.Tag{
 				{Name: "webhooks", Description: "Subscriptions, and the events that can be subscribed to."},
 				{Name: "orders", Description: "Orders as they are and as they were, and the log behind them."},
+				{Name: "views", Description: "Lists and sums that follow the log."},
 				{Name: "compatibility", Description: "Calls of other platforms, as their own documentation shows them."},
 			},
 			Components: &huma.Components{

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	"github.com/waybill-dev/waybill/httpapi"
 	"github.com/waybill-dev/waybill/httpapi/token"
 	"github.com/waybill-dev/waybill/internal/pgtest"
+	"github.com/waybill-dev/waybill/projections"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -228,6 +230,27 @@ func (k *kit) orderIn(workspace, id string) {
 	}
 }
 
+// toPicking brings an order of workspace acme from placed to a shipment that is being picked.
+func (k *kit) toPicking(id string) {
+	k.t.Helper()
+	k.execute(
+		order.Capture{OrderID: id, PaymentID: "pay_1", Amount: 1063}, order.Approve{OrderID: id}, order.StartFulfillment{OrderID: id},
+		order.CreateShipment{OrderID: id, ShipmentID: "shp_1", LineItems: []order.ShipmentLineItem{{LineItemID: "li_1", Quantity: 1}}},
+		order.CreateParcel{OrderID: id, ShipmentID: "shp_1", ParcelID: "par_1", Carrier: "UPS", TrackingNumber: "1Z999"},
+		order.ScheduleShipment{OrderID: id, ShipmentID: "shp_1"}, order.StartPicking{OrderID: id, ShipmentID: "shp_1"},
+	)
+}
+
+// execute executes commands in workspace acme.
+func (k *kit) execute(commands ...domain.Command) {
+	k.t.Helper()
+	for _, c := range commands {
+		if _, err := k.engine.Workspace("acme").Execute(k.t.Context(), c); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+}
+
 // settle waits until nothing can appear in the log any more before what is there: transactions of other tests' databases on the same
 // server are in the way of that as well.
 func (k *kit) settle() {
@@ -238,6 +261,34 @@ func (k *kit) settle() {
 			k.t.Fatal(err)
 		}
 	}
+}
+
+// follow keeps the views up to date until the test ends, or the function that it returns is called.
+func (k *kit) follow() (stop func()) {
+	k.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- k.engine.Projections().Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			k.t.Error(err)
+		}
+	})
+	k.t.Cleanup(stop)
+	return stop
+}
+
+// seen waits until the views have seen everything.
+func (k *kit) seen() {
+	k.t.Helper()
+	k.eventually("the views have seen everything", func() bool {
+		list, err := k.engine.Projections().List(k.t.Context())
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		return !slices.ContainsFunc(list, func(s projections.State) bool { return s.Generation == 0 || s.Behind > 0 })
+	})
 }
 
 // eventually asks until something is as it should be, up to a minute.

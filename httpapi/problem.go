@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/outbox/delivery"
 	"github.com/waybill-dev/waybill/outbox/webhook"
+	"github.com/waybill-dev/waybill/projections"
 )
 
 // problem is why a request was not done.
@@ -57,6 +59,8 @@ func problemOf(err error) (p *problem, news bool) {
 		taken      *webhook.NameTakenError
 		notFound   *domain.NotFoundError
 		cursor     *delivery.CursorError
+		query      *projections.InvalidQueryError
+		notBuilt   *projections.NotBuiltError
 		replay     *delivery.ReplayTooLargeError
 		unknown    *domain.UnknownEventError
 		database   *waybill.DatabaseError
@@ -72,6 +76,14 @@ func problemOf(err error) (p *problem, news bool) {
 		return invalid(hook.Fields...), false
 	case errors.As(err, &cursor):
 		return invalid(domain.FieldError{Field: "cursor", Message: foreignCursor}), false
+	case errors.As(err, &query):
+		return invalid(query.Fields...), false
+	case errors.As(err, &notBuilt):
+		message := "the view " + notBuilt.Projection + " was never built; its operator has to run `waybill serve`, which builds it and keeps it up to date"
+		if notBuilt.Building {
+			message = "the view " + notBuilt.Projection + " is being built for the first time; try again later"
+		}
+		return &problem{status: http.StatusServiceUnavailable, header: overloaded, Code: "view_not_built", Message: message}, !notBuilt.Building
 	case errors.As(err, &replay):
 		return invalid(domain.FieldError{Field: "since", Message: "is too long ago: " + replay.Error()}), false
 	case errors.As(err, &taken):
@@ -178,6 +190,8 @@ func fieldOf(e *huma.ErrorDetail) domain.FieldError {
 		message = "has to be an object"
 	case "expected string to be RFC 3339 date-time":
 		message = aTime
+	case "expected string to match pattern ^[A-Z]{3}$":
+		message = "has to be three capital letters, such as USD"
 	default:
 		message = reworded(message)
 	}
@@ -185,6 +199,8 @@ func fieldOf(e *huma.ErrorDetail) domain.FieldError {
 }
 
 const aTime = "has to be a time as in RFC 3339, such as 2026-07-01T15:04:05Z"
+
+const aDay = "has to be a day, such as 2026-07-01"
 
 func reworded(message string) string {
 	for _, r := range []struct {
@@ -203,7 +219,10 @@ func reworded(message string) string {
 			return r.pattern.ReplaceAllString(message, r.with)
 		}
 	}
-	if strings.HasPrefix(message, "invalid date/time") {
+	switch {
+	case message == "invalid date/time for format "+time.DateOnly:
+		return aDay
+	case strings.HasPrefix(message, "invalid date/time"):
 		return aTime
 	}
 	if strings.HasPrefix(message, "json: ") {

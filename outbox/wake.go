@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +24,7 @@ const (
 	maxNews      = 7000 // bytes of a message; PostgreSQL takes 8000
 )
 
-// Herald tells relays in other processes that events were appended. Many calls are one message.
+// Herald tells relays and views in other processes that events were appended. Many calls are one message.
 type Herald struct {
 	DB *sql.DB
 
@@ -91,18 +92,34 @@ func tellOwners(ctx context.Context, db *sql.DB, webhooks []int64) {
 	tell(ctx, db, string(news))
 }
 
-// listen takes messages until ctx ends.
-func (r *Relay) listen(ctx context.Context) {
-	listener := pq.NewListener(r.config.ListenDSN, 100*time.Millisecond, time.Second, func(event pq.ListenerEventType, err error) {
+// Listen calls heard whenever another process says that events were appended, until ctx ends. While its connection, which is one of its own
+// to the database with that connection string, was lost there may have been such a message, so then it calls heard, too.
+func Listen(ctx context.Context, dsn string, log *slog.Logger, heard func()) {
+	listen(ctx, dsn, log, func(news *pq.Notification) {
+		if news == nil || news.Extra == eventsNews {
+			heard()
+		}
+	})
+}
+
+// listen takes messages until ctx ends; nil stands for those that were missed while the connection was lost.
+func listen(ctx context.Context, dsn string, log *slog.Logger, take func(*pq.Notification)) {
+	listener := pq.NewListener(dsn, 100*time.Millisecond, time.Second, func(event pq.ListenerEventType, err error) {
 		if event == pq.ListenerEventDisconnected || event == pq.ListenerEventConnectionAttemptFailed {
-			r.config.Logger.Warn("listening for other processes failed; until it works again we look by ourselves", "error", err)
+			log.Warn("listening for other processes failed; until it works again we look by ourselves", "error", err)
 		}
 	})
 	context.AfterFunc(ctx, func() { listener.Close() }) // which ends the rest
 	if err := listener.Listen(newsChannel); err != nil && ctx.Err() == nil {
-		r.config.Logger.Warn("listening for other processes failed; we look by ourselves", "error", err)
+		log.Warn("listening for other processes failed; we look by ourselves", "error", err)
 	}
 	for news := range listener.Notify {
+		take(news)
+	}
+}
+
+func (r *Relay) listen(ctx context.Context) {
+	listen(ctx, r.config.ListenDSN, r.config.Logger, func(news *pq.Notification) {
 		switch {
 		case news == nil: // the connection was lost for a while
 			r.Wake()
@@ -120,5 +137,5 @@ func (r *Relay) listen(ctx context.Context) {
 			}
 			r.deliverer.Wake(webhooks)
 		}
-	}
+	})
 }

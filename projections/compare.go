@@ -159,7 +159,7 @@ func (r *Runner) Verify(ctx context.Context, name string, sample int, each func(
 		return done, err
 	}
 	if done.Generation == 0 {
-		return done, &NotBuiltError{Projection: name}
+		return done, notBuilt(ctx, r.config.DB, name)
 	}
 	report := func(found []Difference) error {
 		for _, d := range found {

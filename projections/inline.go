@@ -30,8 +30,9 @@ type Inlined struct {
 func (i *Inlined) Remember() {
 	for n, v := range i.views {
 		v.inlineMu.Lock()
-		if known, ok := v.inlineFolded.Peek(i.streams[n].streamKey); !ok || known.version < i.streams[n].version {
-			v.inlineFolded.Add(i.streams[n].streamKey, i.streams[n])
+		s := i.streams[n]
+		if known, ok := v.inlineFolded.Peek(s.streamKey); !ok || known.origin != s.origin || known.version < s.version {
+			v.inlineFolded.Add(s.streamKey, s)
 		}
 		v.inlineMu.Unlock()
 	}
@@ -65,9 +66,10 @@ func (r *Runner) writeInline(ctx context.Context, tx *sql.Tx, v *view, key strea
 	}
 	var generation int
 	var parked bool
-	err := tx.QueryRowContext(ctx, `SELECT coalesce(g, 0), EXISTS (
+	var here origin
+	err := tx.QueryRowContext(ctx, `SELECT `+thisOrigin+`, coalesce(g, 0), EXISTS (
 		SELECT FROM projection_parked WHERE projection = $1 AND generation = g AND workspace = $2 AND id = $3)
-		FROM live_generation($1) g`, v.name, key.workspace, key.id).Scan(&generation, &parked)
+		FROM live_generation($1) g`, v.name, key.workspace, key.id).Scan(&here.server, &here.log, &generation, &parked)
 	if err != nil {
 		return nil, pgerr.Wrap("write view "+v.name, err)
 	}
@@ -75,8 +77,9 @@ func (r *Runner) writeInline(ctx context.Context, tx *sql.Tx, v *view, key strea
 		return nil, nil
 	}
 	s := v.newStream(key)
+	s.origin = here
 	v.inlineMu.Lock()
-	if known, ok := v.inlineFolded.Get(key); ok {
+	if known, ok := v.inlineFolded.Get(key); ok && known.origin == here {
 		s = known.clone()
 	}
 	v.inlineMu.Unlock()

@@ -164,7 +164,18 @@ type stream struct {
 	failure  error
 	failedAt int
 	rowless  bool // not even the rows of version could be made
+
+	origin origin // of what was folded
 }
+
+// origin tells the log from another that a connection may lead to one day: an older self that was brought back from a backup, under the same
+// address, while we were running. What was folded of one log says nothing about another. It is the same as long as the server runs.
+type origin struct {
+	server int64 // when it was started
+	log    int64 // the table's oid
+}
+
+const thisOrigin = `(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint, 'events'::regclass::oid::bigint`
 
 // next folds an event in, unless one before it has failed.
 func (s *stream) next(p *Projection, r domain.Recorded) {

@@ -5,10 +5,13 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lib/pq"
 
@@ -38,6 +41,25 @@ func (e *InvalidQueryError) Error() string {
 // Invalid returns an [*InvalidQueryError] about one field.
 func Invalid(field, message string) error {
 	return &InvalidQueryError{Fields: []domain.FieldError{{Field: field, Message: message}}}
+}
+
+// Together makes one [*InvalidQueryError] of all that are given, so that everything that is wrong is said at once. It returns nil where
+// none is, and any other error as it is.
+func Together(errs ...error) error {
+	var all InvalidQueryError
+	for _, err := range errs {
+		var invalid *InvalidQueryError
+		switch {
+		case errors.As(err, &invalid):
+			all.Fields = append(all.Fields, invalid.Fields...)
+		case err != nil:
+			return err
+		}
+	}
+	if len(all.Fields) == 0 {
+		return nil
+	}
+	return &all
 }
 
 // Position is where a page of a list that goes from new to old ends: behind the row with this time and these ids.
@@ -87,13 +109,25 @@ func Limit(asked int) (int, error) {
 func CheckStatuses(field string, given, known []string) error {
 	for _, s := range given {
 		if !slices.Contains(known, s) {
-			return Invalid(field, fmt.Sprintf("there is no status %.40q; there are %s", s, strings.Join(known, ", ")))
+			return Invalid(field, fmt.Sprintf("has to be one of %s; %.40q is none", strings.Join(known, ", "), s))
 		}
 	}
 	return nil
 }
 
-// CheckSpan returns a [*InvalidQueryError] where days are missing, in the wrong order, or too many.
+// CheckTexts returns an [*InvalidQueryError] for what no column can hold, and PostgreSQL refuses: bytes that are no UTF-8, and U+0000. The
+// texts are by field.
+func CheckTexts(texts map[string]string) error {
+	var wrong []error
+	for _, field := range slices.Sorted(maps.Keys(texts)) {
+		if text := texts[field]; !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			wrong = append(wrong, Invalid(field, "has to be text in UTF-8, without the character U+0000"))
+		}
+	}
+	return Together(wrong...)
+}
+
+// CheckSpan returns an [*InvalidQueryError] where days are missing, not of the years 1 to 9999, in the wrong order, or too many.
 func CheckSpan(from, to time.Time, most int) error {
 	day := func(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 	switch {
@@ -101,6 +135,10 @@ func CheckSpan(from, to time.Time, most int) error {
 		return Invalid("from", "is missing")
 	case to.IsZero():
 		return Invalid("to", "is missing")
+	case from.UTC().Year() < 1 || from.UTC().Year() > 9999:
+		return Invalid("from", "has to be in the years 1 to 9999")
+	case to.UTC().Year() < 1 || to.UTC().Year() > 9999:
+		return Invalid("to", "has to be in the years 1 to 9999")
 	case day(to).Before(day(from)):
 		return Invalid("to", "is before from")
 	case day(to).Sub(day(from)) >= time.Duration(most)*24*time.Hour:
@@ -134,7 +172,7 @@ func Read(ctx context.Context, db *sql.DB, projection string, query func(*sql.Tx
 		return pgerr.Wrap(op, err)
 	}
 	if !built {
-		return &NotBuiltError{Projection: projection}
+		return notBuilt(ctx, tx, projection)
 	}
 	return pgerr.Wrap(op, query(tx))
 }

@@ -36,6 +36,9 @@ type Config struct {
 	BatchSize int
 	// PollInterval is how often to look for new events where nobody says that there are some. Defaults to 100 ms.
 	PollInterval time.Duration
+	// Listen calls heard whenever another process says that it appended events, until ctx ends: outbox.Listen does. Defaults to none: then
+	// what other processes append is found by looking.
+	Listen func(ctx context.Context, heard func())
 	// CacheSize is how many folded streams are kept in memory for each projection, so that a stream that goes on need not be read from
 	// its beginning. Defaults to 2000.
 	CacheSize int
@@ -74,6 +77,7 @@ type Runner struct {
 
 	// For tests, which crash us here: between the rows and the checkpoint.
 	beforeCheckpoint func()
+	newTimer         func(time.Duration) *time.Timer // for tests, in which time does not help
 }
 
 // view is a projection at work.
@@ -104,7 +108,7 @@ func New(config Config) (*Runner, error) {
 	if config.Holding == nil {
 		config.Holding = config.Personal
 	}
-	r := &Runner{config: config}
+	r := &Runner{config: config, newTimer: time.NewTimer}
 	for _, p := range config.Projections {
 		if err := p.check(); err != nil {
 			return nil, err
@@ -146,14 +150,18 @@ func (r *Runner) Run(ctx context.Context) error {
 	for _, v := range r.views {
 		all.Go(func() { r.follow(ctx, v) })
 	}
+	if r.config.Listen != nil {
+		all.Go(func() { r.config.Listen(ctx, func() { r.Wake() }) })
+	}
 	all.Wait()
 	return nil
 }
 
-// Wake says that events were appended. It costs next to nothing, so whoever appends may call it after every commit.
-func (r *Runner) Wake() {
+// Wake says that events were appended. It costs next to nothing, so whoever appends may call it after every commit. It returns whether the
+// runner is running.
+func (r *Runner) Wake() bool {
 	if !r.running.Load() {
-		return
+		return false
 	}
 	for _, v := range r.views {
 		select {
@@ -161,6 +169,7 @@ func (r *Runner) Wake() {
 		default:
 		}
 	}
+	return true
 }
 
 // firstWait is how soon to look again where nothing was found. What woke us may just have been too young to be read: its transaction
@@ -201,7 +210,7 @@ func (r *Runner) follow(ctx context.Context, v *view) {
 		default:
 			idle = min(max(2*idle, firstWait), r.config.PollInterval)
 		}
-		timer := time.NewTimer(idle)
+		timer := r.newTimer(idle)
 		select {
 		case <-ctx.Done():
 		case <-wake:
@@ -236,7 +245,7 @@ WITH checkpoint AS MATERIALIZED (
 ), last AS MATERIALIZED (
 	SELECT b.transaction_id, b.position FROM batch b ORDER BY b.transaction_id DESC, b.position DESC LIMIT 1
 )
-SELECT c.transaction_id, c.position, l.transaction_id, l.position, (SELECT count(*) FROM batch), ARRAY(
+SELECT ` + thisOrigin + `, c.transaction_id, c.position, l.transaction_id, l.position, (SELECT count(*) FROM batch), ARRAY(
 	SELECT DISTINCT b.workspace || '/' || b.stream FROM batch b
 	WHERE starts_with(b.stream, $4) AND NOT EXISTS (
 		SELECT FROM projection_parked p
@@ -312,6 +321,7 @@ func (r *Runner) nextBatch(ctx context.Context, tx *sql.Tx, v *view, generation 
 		return nil, pgerr.Wrap("follow the log", err)
 	}
 	var b batch
+	var here origin
 	var names pq.StringArray
 	query, args := selectBatch, []any{v.name, generation, r.config.BatchSize, v.prefix(), !settled}
 	if settled {
@@ -319,7 +329,7 @@ func (r *Runner) nextBatch(ctx context.Context, tx *sql.Tx, v *view, generation 
 		query, args = query+tryLock, append(args, class, key)
 	}
 	err := tx.QueryRowContext(ctx, query, args...).
-		Scan(&b.from.transactionID, &b.from.position, &b.to.transactionID, &b.to.position, &b.events, &names)
+		Scan(&here.server, &here.log, &b.from.transactionID, &b.from.position, &b.to.transactionID, &b.to.position, &b.events, &names)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -330,10 +340,11 @@ func (r *Runner) nextBatch(ctx context.Context, tx *sql.Tx, v *view, generation 
 		workspace, rest, _ := strings.Cut(name, "/")
 		key := streamKey{workspace, strings.TrimPrefix(rest, v.prefix())}
 		s, known := v.folded.Get(key)
-		if known {
+		if known && s.origin == here {
 			s = s.clone() // so that the one that is kept is what it was, should we fail half-way
 		} else {
 			s = v.newStream(key)
+			s.origin = here
 		}
 		b.streams = append(b.streams, s)
 	}

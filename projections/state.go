@@ -3,17 +3,39 @@ package projections
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/waybill-dev/waybill/internal/pgerr"
 )
 
-// NotBuiltError says that a view was never built, so it shows nothing.
-type NotBuiltError struct{ Projection string }
+// NotBuiltError says that a view shows nothing, because it was never built.
+type NotBuiltError struct {
+	Projection string
+	Building   bool // it is being built for the first time
+}
 
 func (e *NotBuiltError) Error() string {
-	return fmt.Sprintf("projection %s was never built: run `waybill projection rebuild %s`, or a process that keeps projections up to date", e.Projection, e.Projection)
+	if e.Building {
+		return fmt.Sprintf("projection %s is being built for the first time: `waybill projection list` says how far that has come", e.Projection)
+	}
+	return fmt.Sprintf("projection %s was never built: `waybill serve` builds it and keeps it up to date, `waybill projection rebuild %s` builds it once", e.Projection, e.Projection)
+}
+
+// notBuilt explains why a projection has no live generation.
+func notBuilt(ctx context.Context, q querier, name string) error {
+	e := &NotBuiltError{Projection: name}
+	err := q.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM projection_generations WHERE projection = $1 AND state = 'building')`, name).Scan(&e.Building)
+	if err != nil {
+		return pgerr.Wrap("look up projection "+name, err)
+	}
+	return e
+}
+
+// querier is a database or a transaction.
+type querier interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
 }
 
 // State is how a projection is doing.
@@ -22,6 +44,8 @@ type State struct {
 	Mode       string  `json:"mode"`       // "inline" or "follows"
 	Generation int     `json:"generation"` // that is read; 0 where the view was never built
 	Building   int     `json:"building"`   // generation that is being built; 0 where none is
+	Folded     int64   `json:"folded"`     // events that are in it
+	ToFold     int64   `json:"toFold"`     // events that were in the log when it was begun
 	Kept       int     `json:"kept"`       // generation that a rollback brings back; 0 where there is none
 	Behind     int     `json:"behind"`     // events that the view has not seen, at most [MaxBehind]
 	LagSeconds float64 `json:"lagSeconds"` // the age of the oldest of them
@@ -33,8 +57,10 @@ const MaxBehind = 100_000
 
 const stateOf = `
 SELECT coalesce(max(g.generation) FILTER (WHERE g.state = 'live'), 0), coalesce(max(g.generation) FILTER (WHERE g.state = 'building'), 0),
-	coalesce(max(g.generation) FILTER (WHERE g.state = 'kept'), 0),
-	(SELECT count(*) FROM projection_parked WHERE projection = $1 AND generation = live_generation($1))
+	coalesce(max(g.generation) FILTER (WHERE g.state = 'kept'), 0), coalesce(max(g.events) FILTER (WHERE g.state = 'building'), 0),
+	(SELECT coalesce(sum(s.events), 0) FROM projection_shards s JOIN projection_generations b USING (projection, generation)
+		WHERE b.projection = $1 AND b.state = 'building'),
+	(SELECT count(*) FROM projection_parked WHERE projection = $1 AND generation = live_generation($1) AND ($2 = '' OR workspace = $2))
 FROM projection_generations g WHERE g.projection = $1`
 
 const behind = `
@@ -45,14 +71,22 @@ FROM projection_generations g CROSS JOIN LATERAL (
 WHERE g.projection = $1 AND g.state = 'live'`
 
 // List tells how every projection is doing.
-func (r *Runner) List(ctx context.Context) ([]State, error) {
+func (r *Runner) List(ctx context.Context) ([]State, error) { return r.list(ctx, "") }
+
+// ListIn is [Runner.List] for one workspace: only its own parked streams are counted. Everything else is the same for all, because they share
+// the log.
+func (r *Runner) ListIn(ctx context.Context, workspace string) ([]State, error) {
+	return r.list(ctx, workspace)
+}
+
+func (r *Runner) list(ctx context.Context, workspace string) ([]State, error) {
 	list := make([]State, 0, len(r.views))
 	for _, v := range r.views {
 		s := State{Projection: v.name, Mode: "follows"}
 		if v.inline {
 			s.Mode = "inline"
 		}
-		err := r.config.DB.QueryRowContext(ctx, stateOf, v.name).Scan(&s.Generation, &s.Building, &s.Kept, &s.Parked)
+		err := r.config.DB.QueryRowContext(ctx, stateOf, v.name, workspace).Scan(&s.Generation, &s.Building, &s.Kept, &s.ToFold, &s.Folded, &s.Parked)
 		if err == nil {
 			err = r.config.DB.QueryRowContext(ctx, behind, v.name, MaxBehind).Scan(&s.Behind, &s.LagSeconds)
 		}
@@ -63,6 +97,24 @@ func (r *Runner) List(ctx context.Context) ([]State, error) {
 		list = append(list, s)
 	}
 	return list, nil
+}
+
+const oldestUnseen = `
+SELECT coalesce(extract(epoch FROM clock_timestamp() - e.recorded_at), 0)
+FROM projection_generations g LEFT JOIN LATERAL (
+	SELECT recorded_at FROM events WHERE (transaction_id, position) > (g.transaction_id, g.position)
+	ORDER BY transaction_id, position LIMIT 1) e ON true
+WHERE g.projection = $1 AND g.state = 'live'`
+
+// Lag tells how old the oldest event is that a view has not seen; 0 where it has seen all. Rows that are read afterwards are at least that
+// fresh. It returns a [*NotBuiltError] where the view was never built.
+func (r *Runner) Lag(ctx context.Context, name string) (time.Duration, error) {
+	var seconds float64
+	err := r.config.DB.QueryRowContext(ctx, oldestUnseen, name).Scan(&seconds)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, notBuilt(ctx, r.config.DB, name)
+	}
+	return time.Duration(max(0, seconds) * float64(time.Second)), pgerr.Wrap("look up projection "+name, err)
 }
 
 // Parked is a stream whose rows stay as they are, because of an error.
@@ -138,7 +190,7 @@ func (r *Runner) retryPage(ctx context.Context, v *view, after Parked) (list []P
 		return nil, 0, err
 	}
 	if live == 0 {
-		return nil, 0, &NotBuiltError{Projection: v.name}
+		return nil, 0, notBuilt(ctx, r.config.DB, v.name)
 	}
 	tx, err := r.config.DB.BeginTx(ctx, nil)
 	if err != nil {

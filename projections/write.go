@@ -71,7 +71,9 @@ func beginErasedAnew(ctx context.Context, tx *sql.Tx, personal Personal, p *Proj
 	}
 	for _, s := range streams {
 		if slices.ContainsFunc(s.keys, func(key uuid.UUID) bool { return slices.Contains(gone, key) }) {
+			here := s.origin
 			*s = *p.newStream(s.streamKey)
+			s.origin = here
 		}
 	}
 	return nil

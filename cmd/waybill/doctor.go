@@ -8,18 +8,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-dev/waybill/outbox"
+	"github.com/waybill-dev/waybill/projections"
 )
 
 func (p *program) doctorCommand() *cobra.Command {
 	var limit time.Duration
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say how far deliveries are behind, and what holds them back",
-		Long: `Look at the log's consumers, at the transactions that keep them from reading on, and at what is
-still to be delivered. A transaction that has written something and is left open, in whatever
+		Short: "Say how far deliveries and views are behind, and what holds them back",
+		Long: `Look at the log's consumers, at the transactions that keep them from reading on, at the views, and at
+what is still to be delivered. A transaction that has written something and is left open, in whatever
 database of the same PostgreSQL server, holds back every event that is appended after it.
 
-The exit status is 1 where a consumer is behind, or held back, for longer than --limit.`,
+The exit status is 1 where a consumer or a view is behind, or held back, for longer than --limit, and
+where a view has parked streams, which it cannot follow. A view that was never built is not behind.`,
 		Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.use(c.Context(), withoutSecrets, func(s *session) error {
@@ -27,15 +29,23 @@ The exit status is 1 where a consumer is behind, or held back, for longer than -
 				if err != nil {
 					return err
 				}
+				views, err := s.engine.Projections().List(c.Context())
+				if err != nil {
+					return err
+				}
 				if p.json() {
-					err = p.printJSON(d)
+					err = p.printJSON(struct {
+						outbox.Diagnosis
+						Projections []projections.State `json:"projections"`
+					}{d, views})
 				} else {
 					p.printDiagnosis(d)
+					p.printViews(views)
 				}
 				if !d.Healthy(limit) {
 					err = errors.Join(err, fmt.Errorf("the log's consumers are behind, or held back, for more than %s", limit))
 				}
-				return err
+				return errors.Join(err, unwell(views, limit))
 			})
 		},
 	}
@@ -81,6 +91,34 @@ func (p *program) printDiagnosis(d outbox.Diagnosis) {
 		backlogs.add(clean(w.Workspace), clean(w.Webhook), clean(w.Name), atMost(w.Open, ""), atMost(w.Held, ""), seconds(w.LagSeconds))
 	}
 	backlogs.write(p.stdout, "  ")
+}
+
+func (p *program) printViews(views []projections.State) {
+	p.printf("\n%s\n", p.style.bold("views"))
+	t := table{right: []int{1, 2, 3}}
+	t.add(p.style.dim("projection"), p.style.dim("behind by"), p.style.dim("oldest"), p.style.dim("parked streams"))
+	for _, s := range views {
+		if s.Generation == 0 {
+			t.add(s.Projection, p.style.dim("never built"))
+		} else {
+			t.add(s.Projection, p.behind(s), seconds(s.LagSeconds), p.parked(s))
+		}
+	}
+	t.write(p.stdout, "  ")
+}
+
+// unwell says which views somebody has to look after.
+func unwell(views []projections.State, limit time.Duration) error {
+	var errs []error
+	for _, s := range views {
+		if s.LagSeconds > limit.Seconds() {
+			errs = append(errs, fmt.Errorf("projection %s is behind for more than %s: `waybill serve` keeps it up to date", s.Projection, limit))
+		}
+		if s.Parked > 0 {
+			errs = append(errs, fmt.Errorf("projection %s cannot follow %s: `waybill projection parked %s` says why", s.Projection, counted(int(s.Parked), "stream"), s.Projection))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // atMost shows a count that stops at a limit.

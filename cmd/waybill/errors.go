@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/migrations"
 	"github.com/waybill-dev/waybill/outbox/webhook"
+	"github.com/waybill-dev/waybill/projections"
 )
 
 // usageError says that the command line, or a setting from the environment, is wrong.
@@ -67,12 +68,18 @@ func explain(err error) failure {
 		owner        *localpg.OwnerError
 		taken        *webhook.NameTakenError
 		tests        *testsFailedError
+		query        *projections.InvalidQueryError
+		notBuilt     *projections.NotBuiltError
 	)
 	switch {
 	case errors.As(err, &usage):
 		f.status, f.code, f.hint = exitUsage, "usage", usage.hint
 	case errors.As(err, &invalid):
 		f.code, f.details = "invalid_command", invalid.Fields
+	case errors.As(err, &query):
+		f.status, f.code, f.details = exitUsage, "usage", query.Fields
+	case errors.As(err, &notBuilt):
+		f.code = "view_not_built"
 	case errors.As(err, &illegal):
 		f.code = "illegal_transition"
 	case errors.As(err, &notFound):

@@ -13,7 +13,7 @@ import (
 )
 
 func (p *program) orderCommand() *cobra.Command {
-	return family("order", "Look at an order, now or as it was", p.orderShowCommand(), p.orderHistoryCommand(), p.orderDiffCommand())
+	return family("order", "Find orders, and look at one, now or as it was", p.orderListCommand(), p.orderShowCommand(), p.orderHistoryCommand(), p.orderDiffCommand())
 }
 
 // moment is the time or version at which an order is looked at.

@@ -49,17 +49,18 @@ func (p *program) projectionListCommand() *cobra.Command {
 				if p.json() {
 					return p.printJSON(list)
 				}
-				t := table{right: []int{2, 3, 4}}
-				t.add(p.style.dim("projection"), p.style.dim("state"), p.style.dim("generation"), p.style.dim("behind by"), p.style.dim("parked"), p.style.dim("kept for rollback"))
+				t := table{right: []int{2, 3, 4, 5}}
+				t.add(p.style.dim("projection"), p.style.dim("state"), p.style.dim("generation"), p.style.dim("behind by"), p.style.dim("oldest"), p.style.dim("parked"),
+					p.style.dim("kept for rollback"))
 				for _, s := range list {
 					state, kept := p.style.green("live"), ""
 					switch {
 					case s.Generation == 0 && s.Building == 0:
 						state = p.style.yellow("never built")
 					case s.Generation == 0:
-						state = p.style.yellow("being built")
+						state = p.style.yellow("being built: " + share(s.Folded, s.ToFold))
 					case s.Building != 0:
-						state += ", being rebuilt"
+						state += ", being rebuilt: " + share(s.Folded, s.ToFold)
 					}
 					if s.Mode == "inline" {
 						state += ", inline"
@@ -67,21 +68,35 @@ func (p *program) projectionListCommand() *cobra.Command {
 					if s.Kept != 0 {
 						kept = "generation " + itoa(s.Kept)
 					}
-					parked := itoa(int(s.Parked))
-					if s.Parked > 0 {
-						parked = p.style.yellow(parked)
-					}
-					behind := counted(s.Behind, "event")
-					if s.Behind >= projections.MaxBehind {
-						behind = "at least " + behind
-					}
-					t.add(s.Projection, state, itoa(s.Generation), behind, parked, kept)
+					t.add(s.Projection, state, itoa(s.Generation), p.behind(s), seconds(s.LagSeconds), p.parked(s), kept)
 				}
 				t.write(p.stdout, "")
 				return nil
 			})
 		},
 	}
+}
+
+// share is how much of a rebuild's events are done; there may be more of them by now than when it began.
+func share(done, all int64) string {
+	if all == 0 {
+		return "100 %"
+	}
+	return fmt.Sprintf("%d %%", 100*min(done, all)/all)
+}
+
+func (p *program) behind(s projections.State) string {
+	if s.Behind >= projections.MaxBehind {
+		return "at least " + counted(s.Behind, "event")
+	}
+	return counted(s.Behind, "event")
+}
+
+func (p *program) parked(s projections.State) string {
+	if s.Parked > 0 {
+		return p.style.yellow(itoa(int(s.Parked)))
+	}
+	return "0"
 }
 
 func (p *program) projectionRebuildCommand() *cobra.Command {

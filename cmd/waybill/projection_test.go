@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/waybill-dev/waybill"
+	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/internal/pgtest"
 	"github.com/waybill-dev/waybill/projections"
 )
@@ -15,11 +19,7 @@ func TestGoldenProjections(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	live(t, db)
-	for settled := false; !settled; { // other tests on the same server may hold the log's horizon for a moment
-		if err := db.QueryRowContext(t.Context(), `SELECT log_horizon() > max(transaction_id) FROM events`).Scan(&settled); err != nil {
-			t.Fatal(err)
-		}
-	}
+	settle(t, db)
 	c := on(db.DSN)
 	golden := func(name, line string, status int) {
 		t.Helper()
@@ -60,6 +60,65 @@ func TestGoldenProjections(t *testing.T) {
 	golden("projection/retry-json", "projection retry orders -o json", exitOK)
 	golden("projection/unknown", "projection rebuild ordrs", exitUsage)
 	golden("projection/sample-zero", "projection verify orders --sample 0", exitUsage)
+}
+
+// Lists of orders and shipments, before their views are there, when they are, and when they are behind.
+func TestGoldenLists(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	live(t, db)
+	settle(t, db)
+	c := on(db.DSN)
+	golden := func(name, line string) {
+		t.Helper()
+		c.run(t, strings.Fields(line)...).golden(t, name, strings.Fields(line)...)
+	}
+	golden("list/not-built", "order list")
+	golden("list/not-built-json", "shipment list -o json")
+	for _, view := range []string{"orders", "shipments"} {
+		if r := c.run(t, "projection", "rebuild", view); r.status != exitOK {
+			t.Fatal(r.stderr)
+		}
+	}
+	golden("list/orders", "order list")
+	golden("list/orders-json", "order list --status cancelled -o json")
+	golden("list/orders-filtered", "order list --status approved,cancelled --payment paid,free --fulfillment fulfilled,unfulfilled --created-since 2026-07-01 --created-until 2026-07-01 --currency usd --min-total 1")
+	golden("list/orders-free", "order list --max-total 0")
+	golden("list/orders-none", "order list --number none")
+	golden("list/orders-elsewhere", "order list --workspace other")
+	golden("list/orders-cursor", "order list --cursor zzz")
+	golden("list/shipments", "shipment list")
+	golden("list/shipments-json", "shipment list --order ACS-176461162 -o json")
+	golden("list/shipments-filtered", "shipment list --status shipped,delivered --carrier UPS")
+	golden("list/shipments-none", "shipment list --tracking-number none")
+
+	var seen []string
+	args := []string{"order", "list", "--limit", "2"}
+	for cursor := regexp.MustCompile(`--cursor (\S+)`); ; {
+		r := c.run(t, args...)
+		seen = append(seen, regexp.MustCompile(`ACS-[0-9]+`).FindAllString(r.stdout, -1)...)
+		next := cursor.FindStringSubmatch(r.stdout)
+		if next == nil {
+			break
+		}
+		args = append(args[:4:4], "--cursor", next[1])
+	}
+	if len(seen) != 5 || !slices.IsSortedFunc(seen, func(a, b string) int { return strings.Compare(b, a) }) {
+		t.Errorf("pages of two show %q", seen)
+	}
+
+	engine, err := waybill.New(db.DB, waybill.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Execute(t.Context(), order.Create{OrderID: "ord_late", Currency: "USD"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range [][]string{{"order", "list"}, {"shipment", "list"}} {
+		if r := c.run(t, line...); !strings.Contains(r.stdout, "The view is behind by ") || strings.Contains(r.stdout, "ord_late") {
+			t.Errorf("%s: %s", line, r.stdout)
+		}
+	}
 }
 
 // The bar on a terminal, and the lines elsewhere.

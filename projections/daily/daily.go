@@ -107,7 +107,9 @@ GROUP BY d.day, d.currency, d.kind ORDER BY d.day, d.currency, d.kind`
 // Days returns the days on which something happened, each currency apart, from old to new. It returns a [*projections.InvalidQueryError] for
 // more than [MaxDays], and a [*projections.NotBuiltError] where the view was never built.
 func Days(ctx context.Context, db *sql.DB, workspace string, f Filter) (days []Day, err error) {
-	if err := projections.CheckSpan(f.From, f.To, MaxDays); err != nil {
+	if err := projections.Together(
+		projections.CheckSpan(f.From, f.To, MaxDays), projections.CheckTexts(map[string]string{"currency": f.Currency}),
+	); err != nil {
 		return nil, err
 	}
 	days = []Day{}

@@ -42,7 +42,8 @@ func TestDays(t *testing.T) {
 	if days, err := Days(t.Context(), db, "small", Filter{From: day(5), To: day(5)}); err != nil || len(days) != 0 {
 		t.Errorf("another workspace: got %+v, %v", days, err)
 	}
-	for name, f := range map[string]Filter{"no from": {To: day(1)}, "no to": {From: day(1)}, "backwards": {From: day(2), To: day(1)}, "too long": {From: day(1), To: day(1 + MaxDays)}} {
+	for name, f := range map[string]Filter{"no from": {To: day(1)}, "no to": {From: day(1)}, "backwards": {From: day(2), To: day(1)}, "too long": {From: day(1), To: day(1 + MaxDays)},
+		"currency": {From: day(1), To: day(1), Currency: "\x00"}} {
 		if _, err := Days(t.Context(), db, "large", f); !errors.As(err, new(*projections.InvalidQueryError)) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -3,7 +3,6 @@ package orders
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/waybill-dev/waybill/domain/order"
@@ -136,10 +135,11 @@ func (f Filter) arguments(workspace string) (args []any, limit int, err error) {
 	if limit, err = projections.Limit(f.Limit); err != nil {
 		return nil, 0, err
 	}
-	if err := errors.Join(
-		projections.CheckStatuses("statuses", f.Statuses, order.OrderMachine.States()),
-		projections.CheckStatuses("paymentStatuses", f.PaymentStatuses, order.PaymentMachine.States()),
-		projections.CheckStatuses("fulfillmentStatuses", f.FulfillmentStatuses, order.FulfillmentMachine.States()),
+	if err := projections.Together(
+		projections.CheckTexts(map[string]string{"number": f.Number, "email": f.Email, "customer": f.CustomerID, "currency": f.Currency}),
+		projections.CheckStatuses("status", f.Statuses, order.OrderMachine.States()),
+		projections.CheckStatuses("paymentStatus", f.PaymentStatuses, order.PaymentMachine.States()),
+		projections.CheckStatuses("fulfillmentStatus", f.FulfillmentStatuses, order.FulfillmentMachine.States()),
 	); err != nil {
 		return nil, 0, err
 	}

@@ -141,12 +141,27 @@ func TestInvalidQueries(t *testing.T) {
 		"limit": {Limit: -1}, "status": {Statuses: []string{"plcaed"}}, "payment": {PaymentStatuses: []string{"placed"}},
 		"cursor": {Cursor: "zzz"}, "another list's cursor": {Cursor: projections.Position{At: day(1), IDs: []string{"a", "b"}}.Cursor()},
 		"a cursor with NUL": {Cursor: projections.Position{At: day(1), IDs: []string{"\x00"}}.Cursor()},
+		"a number with NUL": {Number: "\x00"}, "an email that is no text": {Email: "\xff@example.com"},
 	} {
 		if _, err := List(t.Context(), db, "default", f); !errors.As(err, new(*projections.InvalidQueryError)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := List(t.Context(), db, "default", Filter{}); !errors.As(err, new(*projections.NotBuiltError)) {
-		t.Errorf("a view that was never built: %v", err)
+	_, err := List(t.Context(), db, "default", Filter{Number: "\x00", Statuses: []string{"plcaed"}, FulfillmentStatuses: []string{"placed"}})
+	if invalid := new(projections.InvalidQueryError); !errors.As(err, &invalid) || len(invalid.Fields) != 3 {
+		t.Errorf("not everything that is wrong is said at once: %v", err)
 	}
+	notBuilt := func(building bool) {
+		t.Helper()
+		_, err := List(t.Context(), db, "default", Filter{})
+		if missing := new(projections.NotBuiltError); !errors.As(err, &missing) || missing.Building != building {
+			t.Errorf("a view that was never built: %v", err)
+		}
+	}
+	notBuilt(false)
+	const begin = `INSERT INTO projection_generations (projection, generation, state, transaction_id, position) VALUES ('orders', 1, 'building', 0, 0)`
+	if _, err := db.Exec(begin); err != nil {
+		t.Fatal(err)
+	}
+	notBuilt(true)
 }

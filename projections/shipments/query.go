@@ -3,7 +3,6 @@ package shipments
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/lib/pq"
@@ -123,9 +122,10 @@ func (f Filter) arguments(workspace string) (args []any, limit int, err error) {
 	if limit, err = projections.Limit(f.Limit); err != nil {
 		return nil, 0, err
 	}
-	if err := errors.Join(
-		projections.CheckStatuses("statuses", f.Statuses, order.ShipmentMachine.States()),
-		projections.CheckStatuses("deliveryStatuses", f.DeliveryStatuses, order.CarrierStatuses()),
+	if err := projections.Together(
+		projections.CheckTexts(map[string]string{"order": f.OrderID, "trackingNumber": f.TrackingNumber, "carrier": f.Carrier}),
+		projections.CheckStatuses("status", f.Statuses, order.ShipmentMachine.States()),
+		projections.CheckStatuses("deliveryStatus", f.DeliveryStatuses, order.CarrierStatuses()),
 	); err != nil {
 		return nil, 0, err
 	}

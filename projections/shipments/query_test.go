@@ -83,7 +83,7 @@ func TestInvalidQueries(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t).DB
 	for name, f := range map[string]Filter{
-		"status": {Statuses: []string{"lost"}}, "delivery status": {DeliveryStatuses: []string{"shipped"}}, "limit": {Limit: -1},
+		"status": {Statuses: []string{"lost"}}, "delivery status": {DeliveryStatuses: []string{"shipped"}}, "limit": {Limit: -1}, "carrier": {Carrier: "\x00"},
 		"cursor": {Cursor: projections.Position{At: time.Now(), IDs: []string{"a"}}.Cursor()},
 	} {
 		if _, err := List(t.Context(), db, "default", f); !errors.As(err, new(*projections.InvalidQueryError)) {

@@ -42,27 +42,252 @@ func (e HealthState) Valid() bool {
 	}
 }
 
+// Defines values for ViewMode.
+const (
+	Follows ViewMode = "follows"
+	Inline  ViewMode = "inline"
+)
+
+// Valid indicates whether the value is a known member of the ViewMode enum.
+func (e ViewMode) Valid() bool {
+	switch e {
+	case Follows:
+		return true
+	case Inline:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ViewState.
+const (
+	Building   ViewState = "building"
+	Live       ViewState = "live"
+	NeverBuilt ViewState = "never_built"
+)
+
+// Valid indicates whether the value is a known member of the ViewState enum.
+func (e ViewState) Valid() bool {
+	switch e {
+	case Building:
+		return true
+	case Live:
+		return true
+	case NeverBuilt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOrdersParamsStatus.
+const (
+	ListOrdersParamsStatusApproved  ListOrdersParamsStatus = "approved"
+	ListOrdersParamsStatusCancelled ListOrdersParamsStatus = "cancelled"
+	ListOrdersParamsStatusDestroyed ListOrdersParamsStatus = "destroyed"
+	ListOrdersParamsStatusDraft     ListOrdersParamsStatus = "draft"
+	ListOrdersParamsStatusEditing   ListOrdersParamsStatus = "editing"
+	ListOrdersParamsStatusPending   ListOrdersParamsStatus = "pending"
+	ListOrdersParamsStatusPlaced    ListOrdersParamsStatus = "placed"
+	ListOrdersParamsStatusPlacing   ListOrdersParamsStatus = "placing"
+)
+
+// Valid indicates whether the value is a known member of the ListOrdersParamsStatus enum.
+func (e ListOrdersParamsStatus) Valid() bool {
+	switch e {
+	case ListOrdersParamsStatusApproved:
+		return true
+	case ListOrdersParamsStatusCancelled:
+		return true
+	case ListOrdersParamsStatusDestroyed:
+		return true
+	case ListOrdersParamsStatusDraft:
+		return true
+	case ListOrdersParamsStatusEditing:
+		return true
+	case ListOrdersParamsStatusPending:
+		return true
+	case ListOrdersParamsStatusPlaced:
+		return true
+	case ListOrdersParamsStatusPlacing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOrdersParamsPaymentStatus.
+const (
+	Authorized          ListOrdersParamsPaymentStatus = "authorized"
+	Free                ListOrdersParamsPaymentStatus = "free"
+	Paid                ListOrdersParamsPaymentStatus = "paid"
+	PartiallyAuthorized ListOrdersParamsPaymentStatus = "partially_authorized"
+	PartiallyPaid       ListOrdersParamsPaymentStatus = "partially_paid"
+	PartiallyRefunded   ListOrdersParamsPaymentStatus = "partially_refunded"
+	PartiallyVoided     ListOrdersParamsPaymentStatus = "partially_voided"
+	Refunded            ListOrdersParamsPaymentStatus = "refunded"
+	Unpaid              ListOrdersParamsPaymentStatus = "unpaid"
+	Voided              ListOrdersParamsPaymentStatus = "voided"
+)
+
+// Valid indicates whether the value is a known member of the ListOrdersParamsPaymentStatus enum.
+func (e ListOrdersParamsPaymentStatus) Valid() bool {
+	switch e {
+	case Authorized:
+		return true
+	case Free:
+		return true
+	case Paid:
+		return true
+	case PartiallyAuthorized:
+		return true
+	case PartiallyPaid:
+		return true
+	case PartiallyRefunded:
+		return true
+	case PartiallyVoided:
+		return true
+	case Refunded:
+		return true
+	case Unpaid:
+		return true
+	case Voided:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOrdersParamsFulfillmentStatus.
+const (
+	Fulfilled   ListOrdersParamsFulfillmentStatus = "fulfilled"
+	InProgress  ListOrdersParamsFulfillmentStatus = "in_progress"
+	NotRequired ListOrdersParamsFulfillmentStatus = "not_required"
+	Unfulfilled ListOrdersParamsFulfillmentStatus = "unfulfilled"
+)
+
+// Valid indicates whether the value is a known member of the ListOrdersParamsFulfillmentStatus enum.
+func (e ListOrdersParamsFulfillmentStatus) Valid() bool {
+	switch e {
+	case Fulfilled:
+		return true
+	case InProgress:
+		return true
+	case NotRequired:
+		return true
+	case Unfulfilled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListShipmentsParamsStatus.
+const (
+	ListShipmentsParamsStatusCancelled   ListShipmentsParamsStatus = "cancelled"
+	ListShipmentsParamsStatusDelivered   ListShipmentsParamsStatus = "delivered"
+	ListShipmentsParamsStatusDestroyed   ListShipmentsParamsStatus = "destroyed"
+	ListShipmentsParamsStatusDraft       ListShipmentsParamsStatus = "draft"
+	ListShipmentsParamsStatusOnHold      ListShipmentsParamsStatus = "on_hold"
+	ListShipmentsParamsStatusPacking     ListShipmentsParamsStatus = "packing"
+	ListShipmentsParamsStatusPicking     ListShipmentsParamsStatus = "picking"
+	ListShipmentsParamsStatusReadyToShip ListShipmentsParamsStatus = "ready_to_ship"
+	ListShipmentsParamsStatusShipped     ListShipmentsParamsStatus = "shipped"
+	ListShipmentsParamsStatusUpcoming    ListShipmentsParamsStatus = "upcoming"
+)
+
+// Valid indicates whether the value is a known member of the ListShipmentsParamsStatus enum.
+func (e ListShipmentsParamsStatus) Valid() bool {
+	switch e {
+	case ListShipmentsParamsStatusCancelled:
+		return true
+	case ListShipmentsParamsStatusDelivered:
+		return true
+	case ListShipmentsParamsStatusDestroyed:
+		return true
+	case ListShipmentsParamsStatusDraft:
+		return true
+	case ListShipmentsParamsStatusOnHold:
+		return true
+	case ListShipmentsParamsStatusPacking:
+		return true
+	case ListShipmentsParamsStatusPicking:
+		return true
+	case ListShipmentsParamsStatusReadyToShip:
+		return true
+	case ListShipmentsParamsStatusShipped:
+		return true
+	case ListShipmentsParamsStatusUpcoming:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListShipmentsParamsDeliveryStatus.
+const (
+	ListShipmentsParamsDeliveryStatusAvailableForPickup ListShipmentsParamsDeliveryStatus = "available_for_pickup"
+	ListShipmentsParamsDeliveryStatusCancelled          ListShipmentsParamsDeliveryStatus = "cancelled"
+	ListShipmentsParamsDeliveryStatusDelivered          ListShipmentsParamsDeliveryStatus = "delivered"
+	ListShipmentsParamsDeliveryStatusError              ListShipmentsParamsDeliveryStatus = "error"
+	ListShipmentsParamsDeliveryStatusFailure            ListShipmentsParamsDeliveryStatus = "failure"
+	ListShipmentsParamsDeliveryStatusInTransit          ListShipmentsParamsDeliveryStatus = "in_transit"
+	ListShipmentsParamsDeliveryStatusOutForDelivery     ListShipmentsParamsDeliveryStatus = "out_for_delivery"
+	ListShipmentsParamsDeliveryStatusPreTransit         ListShipmentsParamsDeliveryStatus = "pre_transit"
+	ListShipmentsParamsDeliveryStatusReturnToSender     ListShipmentsParamsDeliveryStatus = "return_to_sender"
+	ListShipmentsParamsDeliveryStatusUnknown            ListShipmentsParamsDeliveryStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ListShipmentsParamsDeliveryStatus enum.
+func (e ListShipmentsParamsDeliveryStatus) Valid() bool {
+	switch e {
+	case ListShipmentsParamsDeliveryStatusAvailableForPickup:
+		return true
+	case ListShipmentsParamsDeliveryStatusCancelled:
+		return true
+	case ListShipmentsParamsDeliveryStatusDelivered:
+		return true
+	case ListShipmentsParamsDeliveryStatusError:
+		return true
+	case ListShipmentsParamsDeliveryStatusFailure:
+		return true
+	case ListShipmentsParamsDeliveryStatusInTransit:
+		return true
+	case ListShipmentsParamsDeliveryStatusOutForDelivery:
+		return true
+	case ListShipmentsParamsDeliveryStatusPreTransit:
+		return true
+	case ListShipmentsParamsDeliveryStatusReturnToSender:
+		return true
+	case ListShipmentsParamsDeliveryStatusUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListDeliveriesParamsStatus.
 const (
-	Blocked   ListDeliveriesParamsStatus = "blocked"
-	Delivered ListDeliveriesParamsStatus = "delivered"
-	GivenUp   ListDeliveriesParamsStatus = "given_up"
-	Pending   ListDeliveriesParamsStatus = "pending"
-	Retrying  ListDeliveriesParamsStatus = "retrying"
+	ListDeliveriesParamsStatusBlocked   ListDeliveriesParamsStatus = "blocked"
+	ListDeliveriesParamsStatusDelivered ListDeliveriesParamsStatus = "delivered"
+	ListDeliveriesParamsStatusGivenUp   ListDeliveriesParamsStatus = "given_up"
+	ListDeliveriesParamsStatusPending   ListDeliveriesParamsStatus = "pending"
+	ListDeliveriesParamsStatusRetrying  ListDeliveriesParamsStatus = "retrying"
 )
 
 // Valid indicates whether the value is a known member of the ListDeliveriesParamsStatus enum.
 func (e ListDeliveriesParamsStatus) Valid() bool {
 	switch e {
-	case Blocked:
+	case ListDeliveriesParamsStatusBlocked:
 		return true
-	case Delivered:
+	case ListDeliveriesParamsStatusDelivered:
 		return true
-	case GivenUp:
+	case ListDeliveriesParamsStatusGivenUp:
 		return true
-	case Pending:
+	case ListDeliveriesParamsStatusPending:
 		return true
-	case Retrying:
+	case ListDeliveriesParamsStatusRetrying:
 		return true
 	default:
 		return false
@@ -195,6 +420,69 @@ type Customer struct {
 	ExternalId *string `json:"externalId,omitempty"`
 	Id         *string `json:"id,omitempty"`
 	Name       *string `json:"name,omitempty"`
+}
+
+// DailyDurations defines model for DailyDurations.
+type DailyDurations struct {
+	// Approved How many of them got there, and in how many milliseconds from being placed: half of them (p50), 90 and 99 of a hundred took no longer.
+	Approved Percentiles `json:"approved"`
+
+	// Day Examples: 2026-07-01
+	Day       openapi_types.Date `json:"day"`
+	Delivered Percentiles        `json:"delivered"`
+	Paid      Percentiles        `json:"paid"`
+
+	// Placed How many were placed.
+	Placed  int64       `json:"placed"`
+	Shipped Percentiles `json:"shipped"`
+}
+
+// DailyDurationsList defines model for DailyDurationsList.
+type DailyDurationsList struct {
+	Data  []DailyDurations `json:"data"`
+	Error any              `json:"error"`
+
+	// LagSeconds The age of the oldest event that the view had not seen when it was asked; 0 where it had seen all. What it shows is at least that fresh.
+	LagSeconds float64 `json:"lagSeconds"`
+
+	// NextCursor Give it as cursor to get the next page. It is null at the end.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// DailySums defines model for DailySums.
+type DailySums struct {
+	// Currency Examples: USD
+	Currency string `json:"currency"`
+
+	// Day Examples: 2026-07-01
+	Day openapi_types.Date `json:"day"`
+
+	// Delivered Orders of which everything was delivered, with their totals.
+	Delivered Sum `json:"delivered"`
+
+	// Paid Captures.
+	Paid Sum `json:"paid"`
+
+	// Placed Orders, with their totals as they were then.
+	Placed Sum `json:"placed"`
+
+	// Refunded Refunds.
+	Refunded Sum `json:"refunded"`
+
+	// Shipped Orders whose first shipment shipped, with their totals.
+	Shipped Sum `json:"shipped"`
+}
+
+// DailySumsList defines model for DailySumsList.
+type DailySumsList struct {
+	Data  []DailySums `json:"data"`
+	Error any         `json:"error"`
+
+	// LagSeconds The age of the oldest event that the view had not seen when it was asked; 0 where it had seen all. What it shows is at least that fresh.
+	LagSeconds float64 `json:"lagSeconds"`
+
+	// NextCursor Give it as cursor to get the next page. It is null at the end.
+	NextCursor *string `json:"nextCursor"`
 }
 
 // Delivery defines model for Delivery.
@@ -495,6 +783,58 @@ type OrderDiffAnswer struct {
 	Error any       `json:"error"`
 }
 
+// OrderSummary defines model for OrderSummary.
+type OrderSummary struct {
+	// CancelledAt Missing until it was.
+	CancelledAt   *time.Time `json:"cancelledAt,omitempty"`
+	CapturedTotal int64      `json:"capturedTotal"`
+	CreatedAt     time.Time  `json:"createdAt"`
+
+	// Currency Examples: USD
+	Currency   string  `json:"currency"`
+	CustomerId *string `json:"customerId,omitempty"`
+
+	// Email The order's, or else its customer's.
+	Email *string `json:"email,omitempty"`
+
+	// FulfillmentStatus Examples: unfulfilled
+	FulfillmentStatus string `json:"fulfillmentStatus"`
+
+	// Id Examples: ord_1
+	Id        string `json:"id"`
+	ItemCount int64  `json:"itemCount"`
+	Number    string `json:"number"`
+
+	// PaymentStatus Examples: authorized
+	PaymentStatus string `json:"paymentStatus"`
+
+	// PlacedAt Missing until it was.
+	PlacedAt      *time.Time `json:"placedAt,omitempty"`
+	RefundedTotal int64      `json:"refundedTotal"`
+
+	// Status Examples: placed
+	Status string `json:"status"`
+
+	// Total In minor units, like the other amounts.
+	Total     int64     `json:"total"`
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// Version Of the order, as far as the view has seen it.
+	Version int64 `json:"version"`
+}
+
+// OrderSummaryList defines model for OrderSummaryList.
+type OrderSummaryList struct {
+	Data  []OrderSummary `json:"data"`
+	Error any            `json:"error"`
+
+	// LagSeconds The age of the oldest event that the view had not seen when it was asked; 0 where it had seen all. What it shows is at least that fresh.
+	LagSeconds float64 `json:"lagSeconds"`
+
+	// NextCursor Give it as cursor to get the next page. It is null at the end.
+	NextCursor *string `json:"nextCursor"`
+}
+
 // OrderVersion defines model for OrderVersion.
 type OrderVersion struct {
 	Order Order `json:"order"`
@@ -536,6 +876,14 @@ type Payment struct {
 	Status        string    `json:"status"`
 	UpdatedAt     time.Time `json:"updatedAt"`
 	Voided        int64     `json:"voided"`
+}
+
+// Percentiles defines model for Percentiles.
+type Percentiles struct {
+	Orders int64 `json:"orders"`
+	P50    int64 `json:"p50"`
+	P90    int64 `json:"p90"`
+	P99    int64 `json:"p99"`
 }
 
 // Replay defines model for Replay.
@@ -619,6 +967,58 @@ type ShipmentLineItem struct {
 	Quantity   int64  `json:"quantity"`
 }
 
+// ShipmentSummary defines model for ShipmentSummary.
+type ShipmentSummary struct {
+	// Carrier Of its first parcel that has one.
+	Carrier   *string   `json:"carrier,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
+
+	// DeliveredAt Missing until it was.
+	DeliveredAt *time.Time `json:"deliveredAt,omitempty"`
+
+	// DeliveryStatus What its carrier says.
+	DeliveryStatus *string `json:"deliveryStatus,omitempty"`
+
+	// Id Within its order.
+	//
+	// Examples: shp_1
+	Id     string `json:"id"`
+	Number string `json:"number"`
+
+	// OrderId Examples: ord_1
+	OrderId     string `json:"orderId"`
+	OrderNumber string `json:"orderNumber"`
+	Parcels     int64  `json:"parcels"`
+
+	// ShippedAt Missing until it was.
+	ShippedAt *time.Time `json:"shippedAt,omitempty"`
+
+	// Status Examples: shipped
+	Status string `json:"status"`
+
+	// TrackingNumbers Of all its parcels.
+	TrackingNumbers []string  `json:"trackingNumbers"`
+	UpdatedAt       time.Time `json:"updatedAt"`
+}
+
+// ShipmentSummaryList defines model for ShipmentSummaryList.
+type ShipmentSummaryList struct {
+	Data  []ShipmentSummary `json:"data"`
+	Error any               `json:"error"`
+
+	// LagSeconds The age of the oldest event that the view had not seen when it was asked; 0 where it had seen all. What it shows is at least that fresh.
+	LagSeconds float64 `json:"lagSeconds"`
+
+	// NextCursor Give it as cursor to get the next page. It is null at the end.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// Sum defines model for Sum.
+type Sum struct {
+	Amount int64 `json:"amount"`
+	Count  int64 `json:"count"`
+}
+
 // Test defines model for Test.
 type Test struct {
 	Error           string `json:"error"`
@@ -643,6 +1043,60 @@ type TestRun struct {
 type TestRunAnswer struct {
 	Data  TestRun `json:"data"`
 	Error any     `json:"error"`
+}
+
+// View defines model for View.
+type View struct {
+	// Behind Events that it has not seen, counted up to 100,000, of all workspaces.
+	Behind int64 `json:"behind"`
+
+	// Generation Of the rows that are read; every rebuild makes another. 0 where the view was never built.
+	Generation int64 `json:"generation"`
+
+	// LagSeconds The age of the oldest of them.
+	LagSeconds float64 `json:"lagSeconds"`
+
+	// Mode inline: it is written together with the events.
+	Mode ViewMode `json:"mode"`
+
+	// Name Examples: orders
+	Name string `json:"name"`
+
+	// ParkedStreams Orders of this workspace that it could not follow, because of an error. Their rows stay as they are until the operator retries.
+	ParkedStreams int64 `json:"parkedStreams"`
+
+	// Rebuild The one that is under way; missing where none is.
+	Rebuild *ViewRebuild `json:"rebuild,omitempty"`
+
+	// State building: for the first time. A live view can be read, also while it is rebuilt.
+	State ViewState `json:"state"`
+}
+
+// ViewMode inline: it is written together with the events.
+type ViewMode string
+
+// ViewState building: for the first time. A live view can be read, also while it is rebuilt.
+type ViewState string
+
+// ViewList defines model for ViewList.
+type ViewList struct {
+	Data  []View `json:"data"`
+	Error any    `json:"error"`
+
+	// NextCursor Give it as cursor to get the next page. It is null at the end.
+	NextCursor *string `json:"nextCursor"`
+}
+
+// ViewRebuild defines model for ViewRebuild.
+type ViewRebuild struct {
+	// Events That it has folded.
+	Events int64 `json:"events"`
+
+	// Generation That it makes.
+	Generation int64 `json:"generation"`
+
+	// TotalEvents In the log when it began.
+	TotalEvents int64 `json:"totalEvents"`
 }
 
 // Webhook defines model for Webhook.
@@ -745,6 +1199,18 @@ type ListEventTypesParams struct {
 	Profile *string `form:"profile,omitempty" json:"profile,omitempty"`
 }
 
+// SumUpDaysParams defines parameters for SumUpDays.
+type SumUpDaysParams struct {
+	// From The first day (UTC). Left out: 29 days before the last.
+	From *openapi_types.Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last day (UTC), included. Left out: today.
+	To *openapi_types.Date `form:"to,omitempty" json:"to,omitempty"`
+
+	// Currency This currency only, such as USD.
+	Currency *string `form:"currency,omitempty" json:"currency,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Type Events of this type only, such as order.placed.
@@ -759,6 +1225,72 @@ type ListEventsParams struct {
 	// Cursor The nextCursor of the page before.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
+
+// MeasureDaysParams defines parameters for MeasureDays.
+type MeasureDaysParams struct {
+	// From The first day (UTC). Left out: 29 days before the last.
+	From *openapi_types.Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last day (UTC), included. Left out: today.
+	To *openapi_types.Date `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// ListOrdersParams defines parameters for ListOrders.
+type ListOrdersParams struct {
+	// Number The order with this number.
+	Number *string `form:"number,omitempty" json:"number,omitempty"`
+
+	// Email Orders with this e-mail address, in upper or lower case.
+	Email *string `form:"email,omitempty" json:"email,omitempty"`
+
+	// Customer Orders of the customer with this id.
+	Customer *string `form:"customer,omitempty" json:"customer,omitempty"`
+
+	// Status Orders with this status; repeat it for any of several.
+	Status *[]ListOrdersParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// PaymentStatus Orders with this payment status; repeat it for any of several.
+	PaymentStatus *[]ListOrdersParamsPaymentStatus `form:"paymentStatus,omitempty" json:"paymentStatus,omitempty"`
+
+	// FulfillmentStatus Orders with this fulfillment status; repeat it for any of several.
+	FulfillmentStatus *[]ListOrdersParamsFulfillmentStatus `form:"fulfillmentStatus,omitempty" json:"fulfillmentStatus,omitempty"`
+
+	// CreatedSince Orders created then or later.
+	CreatedSince *time.Time `form:"createdSince,omitempty" json:"createdSince,omitempty"`
+
+	// CreatedUntil Orders created before.
+	CreatedUntil *time.Time `form:"createdUntil,omitempty" json:"createdUntil,omitempty"`
+
+	// PlacedSince Orders placed then or later.
+	PlacedSince *time.Time `form:"placedSince,omitempty" json:"placedSince,omitempty"`
+
+	// PlacedUntil Orders placed before.
+	PlacedUntil *time.Time `form:"placedUntil,omitempty" json:"placedUntil,omitempty"`
+
+	// Currency Orders in this currency, such as USD.
+	Currency *string `form:"currency,omitempty" json:"currency,omitempty"`
+
+	// MinTotal Orders with this total, in minor units, or more.
+	MinTotal *int64 `form:"minTotal,omitempty" json:"minTotal,omitempty"`
+
+	// MaxTotal Orders with this total, in minor units, or less.
+	MaxTotal *int64 `form:"maxTotal,omitempty" json:"maxTotal,omitempty"`
+
+	// Limit How many to return at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The nextCursor of the page before.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListOrdersParamsStatus defines parameters for ListOrders.
+type ListOrdersParamsStatus string
+
+// ListOrdersParamsPaymentStatus defines parameters for ListOrders.
+type ListOrdersParamsPaymentStatus string
+
+// ListOrdersParamsFulfillmentStatus defines parameters for ListOrders.
+type ListOrdersParamsFulfillmentStatus string
 
 // GetOrderParams defines parameters for GetOrder.
 type GetOrderParams struct {
@@ -786,6 +1318,42 @@ type ListOrderEventsParams struct {
 	// Cursor The nextCursor of the page before.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
+
+// ListShipmentsParams defines parameters for ListShipments.
+type ListShipmentsParams struct {
+	// Order Shipments of the order with this id.
+	Order *string `form:"order,omitempty" json:"order,omitempty"`
+
+	// TrackingNumber Shipments with a parcel of this tracking number.
+	TrackingNumber *string `form:"trackingNumber,omitempty" json:"trackingNumber,omitempty"`
+
+	// Carrier Shipments by this carrier.
+	Carrier *string `form:"carrier,omitempty" json:"carrier,omitempty"`
+
+	// Status Shipments with this status; repeat it for any of several.
+	Status *[]ListShipmentsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// DeliveryStatus Shipments of which the carrier says so; repeat it for any of several.
+	DeliveryStatus *[]ListShipmentsParamsDeliveryStatus `form:"deliveryStatus,omitempty" json:"deliveryStatus,omitempty"`
+
+	// CreatedSince Shipments created then or later.
+	CreatedSince *time.Time `form:"createdSince,omitempty" json:"createdSince,omitempty"`
+
+	// CreatedUntil Shipments created before.
+	CreatedUntil *time.Time `form:"createdUntil,omitempty" json:"createdUntil,omitempty"`
+
+	// Limit How many to return at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The nextCursor of the page before.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListShipmentsParamsStatus defines parameters for ListShipments.
+type ListShipmentsParamsStatus string
+
+// ListShipmentsParamsDeliveryStatus defines parameters for ListShipments.
+type ListShipmentsParamsDeliveryStatus string
 
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
@@ -938,12 +1506,33 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/webhooks/events (the `ListEventTypes` operationId).
 	ListEventTypes(ctx context.Context, params *ListEventTypesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SumUpDays What happened on each day, in each currency: how many, and how much
+	//
+	// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. Days are UTC. Those on which nothing happened are left out.
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/daily (the `SumUpDays` operationId).
+	SumUpDays(ctx context.Context, workspace string, params *SumUpDaysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListEvents The workspace's log, the oldest event first
 	//
 	// A page may be short, or even empty, while there is a nextCursor: other workspaces share the log, and no call walks along it for long. To follow the log, remember the id of the last event and ask for what came after it.
 	//
 	// Corresponds with GET /v1/workspaces/{workspace}/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, workspace string, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MeasureDays How long orders took, for each day on which they were placed
+	//
+	// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. Days are UTC. Those on which no order was placed are left out.
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/lifecycle (the `MeasureDays` operationId).
+	MeasureDays(ctx context.Context, workspace string, params *MeasureDaysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOrders Find orders, the newest first
+	//
+	// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. A page may be short, or even empty, while there is a nextCursor, where hardly any order fits the parameters.
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/orders (the `ListOrders` operationId).
+	ListOrders(ctx context.Context, workspace string, params *ListOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetOrder An order, as it is or as it was
 	//
@@ -959,6 +1548,18 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/workspaces/{workspace}/orders/{order}/events (the `ListOrderEvents` operationId).
 	ListOrderEvents(ctx context.Context, workspace string, order string, params *ListOrderEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListViews How every view is doing
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/projections (the `ListViews` operationId).
+	ListViews(ctx context.Context, workspace string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListShipments Find shipments, the newest first
+	//
+	// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. A page may be short, or even empty, while there is a nextCursor, where hardly any shipment fits the parameters.
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/shipments (the `ListShipments` operationId).
+	ListShipments(ctx context.Context, workspace string, params *ListShipmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWebhooks The workspace's webhooks, the oldest first
 	//
@@ -1147,6 +1748,23 @@ func (c *Client) ListEventTypes(ctx context.Context, params *ListEventTypesParam
 	return c.Client.Do(req)
 }
 
+// SumUpDays What happened on each day, in each currency: how many, and how much
+//
+// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. Days are UTC. Those on which nothing happened are left out.
+//
+// Corresponds with GET /v1/workspaces/{workspace}/daily (the `SumUpDays` operationId).
+func (c *Client) SumUpDays(ctx context.Context, workspace string, params *SumUpDaysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSumUpDaysRequest(c.Server, workspace, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListEvents The workspace's log, the oldest event first
 //
 // A page may be short, or even empty, while there is a nextCursor: other workspaces share the log, and no call walks along it for long. To follow the log, remember the id of the last event and ask for what came after it.
@@ -1154,6 +1772,40 @@ func (c *Client) ListEventTypes(ctx context.Context, params *ListEventTypesParam
 // Corresponds with GET /v1/workspaces/{workspace}/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, workspace string, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListEventsRequest(c.Server, workspace, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MeasureDays How long orders took, for each day on which they were placed
+//
+// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. Days are UTC. Those on which no order was placed are left out.
+//
+// Corresponds with GET /v1/workspaces/{workspace}/lifecycle (the `MeasureDays` operationId).
+func (c *Client) MeasureDays(ctx context.Context, workspace string, params *MeasureDaysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMeasureDaysRequest(c.Server, workspace, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOrders Find orders, the newest first
+//
+// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. A page may be short, or even empty, while there is a nextCursor, where hardly any order fits the parameters.
+//
+// Corresponds with GET /v1/workspaces/{workspace}/orders (the `ListOrders` operationId).
+func (c *Client) ListOrders(ctx context.Context, workspace string, params *ListOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOrdersRequest(c.Server, workspace, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1199,6 +1851,38 @@ func (c *Client) DiffOrder(ctx context.Context, workspace string, order string, 
 // Corresponds with GET /v1/workspaces/{workspace}/orders/{order}/events (the `ListOrderEvents` operationId).
 func (c *Client) ListOrderEvents(ctx context.Context, workspace string, order string, params *ListOrderEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListOrderEventsRequest(c.Server, workspace, order, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListViews How every view is doing
+//
+// Corresponds with GET /v1/workspaces/{workspace}/projections (the `ListViews` operationId).
+func (c *Client) ListViews(ctx context.Context, workspace string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListViewsRequest(c.Server, workspace)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListShipments Find shipments, the newest first
+//
+// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. A page may be short, or even empty, while there is a nextCursor, where hardly any shipment fits the parameters.
+//
+// Corresponds with GET /v1/workspaces/{workspace}/shipments (the `ListShipments` operationId).
+func (c *Client) ListShipments(ctx context.Context, workspace string, params *ListShipmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListShipmentsRequest(c.Server, workspace, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1621,6 +2305,91 @@ func NewListEventTypesRequest(server string, params *ListEventTypesParams) (*htt
 	return req, nil
 }
 
+// NewSumUpDaysRequest constructs an http.Request for the SumUpDays method
+func NewSumUpDaysRequest(server string, workspace string, params *SumUpDaysParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "workspace", workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workspaces/%s/daily", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Currency != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "currency", *params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListEventsRequest constructs an http.Request for the ListEvents method
 func NewListEventsRequest(server string, workspace string, params *ListEventsParams) (*http.Request, error) {
 	var err error
@@ -1671,6 +2440,308 @@ func NewListEventsRequest(server string, workspace string, params *ListEventsPar
 		if params.After != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewMeasureDaysRequest constructs an http.Request for the MeasureDays method
+func NewMeasureDaysRequest(server string, workspace string, params *MeasureDaysParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "workspace", workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workspaces/%s/lifecycle", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListOrdersRequest constructs an http.Request for the ListOrders method
+func NewListOrdersRequest(server string, workspace string, params *ListOrdersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "workspace", workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workspaces/%s/orders", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Number != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "number", *params.Number, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Email != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Customer != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "customer", *params.Customer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PaymentStatus != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "paymentStatus", *params.PaymentStatus, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FulfillmentStatus != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fulfillmentStatus", *params.FulfillmentStatus, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "createdSince", *params.CreatedSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedUntil != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "createdUntil", *params.CreatedUntil, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PlacedSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "placedSince", *params.PlacedSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PlacedUntil != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "placedUntil", *params.PlacedUntil, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Currency != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "currency", *params.Currency, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "minTotal", *params.MinTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxTotal != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "maxTotal", *params.MaxTotal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1919,6 +2990,197 @@ func NewListOrderEventsRequest(server string, workspace string, order string, pa
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListViewsRequest constructs an http.Request for the ListViews method
+func NewListViewsRequest(server string, workspace string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "workspace", workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workspaces/%s/projections", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListShipmentsRequest constructs an http.Request for the ListShipments method
+func NewListShipmentsRequest(server string, workspace string, params *ListShipmentsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "workspace", workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/workspaces/%s/shipments", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Order != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "order", *params.Order, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TrackingNumber != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "trackingNumber", *params.TrackingNumber, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Carrier != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "carrier", *params.Carrier, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DeliveryStatus != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deliveryStatus", *params.DeliveryStatus, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedSince != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "createdSince", *params.CreatedSince, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedUntil != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "createdUntil", *params.CreatedUntil, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -2713,6 +3975,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/webhooks/events (the `ListEventTypes` operationId).
 	ListEventTypesWithResponse(ctx context.Context, params *ListEventTypesParams, reqEditors ...RequestEditorFn) (*ListEventTypesResponse, error)
 
+	// SumUpDaysWithResponse What happened on each day, in each currency: how many, and how much
+	//
+	// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. Days are UTC. Those on which nothing happened are left out.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/daily (the `SumUpDays` operationId).
+	SumUpDaysWithResponse(ctx context.Context, workspace string, params *SumUpDaysParams, reqEditors ...RequestEditorFn) (*SumUpDaysResponse, error)
+
 	// ListEventsWithResponse The workspace's log, the oldest event first
 	//
 	// A page may be short, or even empty, while there is a nextCursor: other workspaces share the log, and no call walks along it for long. To follow the log, remember the id of the last event and ask for what came after it.
@@ -2721,6 +3992,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/workspaces/{workspace}/events (the `ListEvents` operationId).
 	ListEventsWithResponse(ctx context.Context, workspace string, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
+
+	// MeasureDaysWithResponse How long orders took, for each day on which they were placed
+	//
+	// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. Days are UTC. Those on which no order was placed are left out.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/lifecycle (the `MeasureDays` operationId).
+	MeasureDaysWithResponse(ctx context.Context, workspace string, params *MeasureDaysParams, reqEditors ...RequestEditorFn) (*MeasureDaysResponse, error)
+
+	// ListOrdersWithResponse Find orders, the newest first
+	//
+	// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. A page may be short, or even empty, while there is a nextCursor, where hardly any order fits the parameters.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/orders (the `ListOrders` operationId).
+	ListOrdersWithResponse(ctx context.Context, workspace string, params *ListOrdersParams, reqEditors ...RequestEditorFn) (*ListOrdersResponse, error)
 
 	// GetOrderWithResponse An order, as it is or as it was
 	//
@@ -2742,6 +4031,22 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/workspaces/{workspace}/orders/{order}/events (the `ListOrderEvents` operationId).
 	ListOrderEventsWithResponse(ctx context.Context, workspace string, order string, params *ListOrderEventsParams, reqEditors ...RequestEditorFn) (*ListOrderEventsResponse, error)
+
+	// ListViewsWithResponse How every view is doing
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/projections (the `ListViews` operationId).
+	ListViewsWithResponse(ctx context.Context, workspace string, reqEditors ...RequestEditorFn) (*ListViewsResponse, error)
+
+	// ListShipmentsWithResponse Find shipments, the newest first
+	//
+	// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. A page may be short, or even empty, while there is a nextCursor, where hardly any shipment fits the parameters.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/workspaces/{workspace}/shipments (the `ListShipments` operationId).
+	ListShipmentsWithResponse(ctx context.Context, workspace string, params *ListShipmentsParams, reqEditors ...RequestEditorFn) (*ListShipmentsResponse, error)
 
 	// ListWebhooksWithResponse The workspace's webhooks, the oldest first
 	//
@@ -2987,6 +4292,54 @@ func (r ListEventTypesResponse) ContentType() string {
 	return ""
 }
 
+type SumUpDaysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DailySumsList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Failure
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SumUpDaysResponse) GetJSON200() *DailySumsList {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r SumUpDaysResponse) GetJSONDefault() *Failure {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SumUpDaysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SumUpDaysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SumUpDaysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SumUpDaysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3029,6 +4382,102 @@ func (r ListEventsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type MeasureDaysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DailyDurationsList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Failure
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r MeasureDaysResponse) GetJSON200() *DailyDurationsList {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r MeasureDaysResponse) GetJSONDefault() *Failure {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r MeasureDaysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r MeasureDaysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r MeasureDaysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r MeasureDaysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOrdersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OrderSummaryList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Failure
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOrdersResponse) GetJSON200() *OrderSummaryList {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListOrdersResponse) GetJSONDefault() *Failure {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOrdersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOrdersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOrdersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOrdersResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3173,6 +4622,102 @@ func (r ListOrderEventsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListOrderEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListViewsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ViewList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Failure
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListViewsResponse) GetJSON200() *ViewList {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListViewsResponse) GetJSONDefault() *Failure {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListViewsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListViewsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListViewsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListViewsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListShipmentsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ShipmentSummaryList
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Failure
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListShipmentsResponse) GetJSON200() *ShipmentSummaryList {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListShipmentsResponse) GetJSONDefault() *Failure {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListShipmentsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListShipmentsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListShipmentsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListShipmentsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3791,6 +5336,21 @@ func (c *ClientWithResponses) ListEventTypesWithResponse(ctx context.Context, pa
 	return ParseListEventTypesResponse(rsp)
 }
 
+// SumUpDaysWithResponse What happened on each day, in each currency: how many, and how much
+//
+// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. Days are UTC. Those on which nothing happened are left out.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/workspaces/{workspace}/daily (the `SumUpDays` operationId).
+func (c *ClientWithResponses) SumUpDaysWithResponse(ctx context.Context, workspace string, params *SumUpDaysParams, reqEditors ...RequestEditorFn) (*SumUpDaysResponse, error) {
+	rsp, err := c.SumUpDays(ctx, workspace, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSumUpDaysResponse(rsp)
+}
+
 // ListEventsWithResponse The workspace's log, the oldest event first
 //
 // A page may be short, or even empty, while there is a nextCursor: other workspaces share the log, and no call walks along it for long. To follow the log, remember the id of the last event and ask for what came after it.
@@ -3804,6 +5364,36 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, worksp
 		return nil, err
 	}
 	return ParseListEventsResponse(rsp)
+}
+
+// MeasureDaysWithResponse How long orders took, for each day on which they were placed
+//
+// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. Days are UTC. Those on which no order was placed are left out.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/workspaces/{workspace}/lifecycle (the `MeasureDays` operationId).
+func (c *ClientWithResponses) MeasureDaysWithResponse(ctx context.Context, workspace string, params *MeasureDaysParams, reqEditors ...RequestEditorFn) (*MeasureDaysResponse, error) {
+	rsp, err := c.MeasureDays(ctx, workspace, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMeasureDaysResponse(rsp)
+}
+
+// ListOrdersWithResponse Find orders, the newest first
+//
+// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. A page may be short, or even empty, while there is a nextCursor, where hardly any order fits the parameters.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/workspaces/{workspace}/orders (the `ListOrders` operationId).
+func (c *ClientWithResponses) ListOrdersWithResponse(ctx context.Context, workspace string, params *ListOrdersParams, reqEditors ...RequestEditorFn) (*ListOrdersResponse, error) {
+	rsp, err := c.ListOrders(ctx, workspace, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOrdersResponse(rsp)
 }
 
 // GetOrderWithResponse An order, as it is or as it was
@@ -3843,6 +5433,34 @@ func (c *ClientWithResponses) ListOrderEventsWithResponse(ctx context.Context, w
 		return nil, err
 	}
 	return ParseListOrderEventsResponse(rsp)
+}
+
+// ListViewsWithResponse How every view is doing
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/workspaces/{workspace}/projections (the `ListViews` operationId).
+func (c *ClientWithResponses) ListViewsWithResponse(ctx context.Context, workspace string, reqEditors ...RequestEditorFn) (*ListViewsResponse, error) {
+	rsp, err := c.ListViews(ctx, workspace, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListViewsResponse(rsp)
+}
+
+// ListShipmentsWithResponse Find shipments, the newest first
+//
+// A view follows the log, mostly within milliseconds; lagSeconds says how far it has come. A page may be short, or even empty, while there is a nextCursor, where hardly any shipment fits the parameters.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/workspaces/{workspace}/shipments (the `ListShipments` operationId).
+func (c *ClientWithResponses) ListShipmentsWithResponse(ctx context.Context, workspace string, params *ListShipmentsParams, reqEditors ...RequestEditorFn) (*ListShipmentsResponse, error) {
+	rsp, err := c.ListShipments(ctx, workspace, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListShipmentsResponse(rsp)
 }
 
 // ListWebhooksWithResponse The workspace's webhooks, the oldest first
@@ -4160,6 +5778,39 @@ func ParseListEventTypesResponse(rsp *http.Response) (*ListEventTypesResponse, e
 	return response, nil
 }
 
+// ParseSumUpDaysResponse parses an HTTP response from a SumUpDaysWithResponse call
+func ParseSumUpDaysResponse(rsp *http.Response) (*SumUpDaysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SumUpDaysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DailySumsList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failure
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListEventsResponse parses an HTTP response from a ListEventsWithResponse call
 func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4176,6 +5827,72 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest EventList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failure
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseMeasureDaysResponse parses an HTTP response from a MeasureDaysWithResponse call
+func ParseMeasureDaysResponse(rsp *http.Response) (*MeasureDaysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &MeasureDaysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DailyDurationsList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failure
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOrdersResponse parses an HTTP response from a ListOrdersWithResponse call
+func ParseListOrdersResponse(rsp *http.Response) (*ListOrdersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOrdersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OrderSummaryList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -4275,6 +5992,72 @@ func ParseListOrderEventsResponse(rsp *http.Response) (*ListOrderEventsResponse,
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest EventList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failure
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListViewsResponse parses an HTTP response from a ListViewsWithResponse call
+func ParseListViewsResponse(rsp *http.Response) (*ListViewsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListViewsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ViewList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Failure
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListShipmentsResponse parses an HTTP response from a ListShipmentsWithResponse call
+func ParseListShipmentsResponse(rsp *http.Response) (*ListShipmentsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListShipmentsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ShipmentSummaryList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
