@@ -266,6 +266,62 @@ func TestRateLimit(t *testing.T) {
 	k.eventually("without a limit the rest goes out", `SELECT count(*) = 50 FROM attempts`)
 }
 
+// A receiver that gets too much, and says until when, is left in peace until then by all deliveries of its webhook, for five minutes at
+// most; a reset ends that. Nothing is lost, and orders stay in order.
+func TestRetryAfterHoldsForTheWholeWebhook(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status, seconds int
+		quiet           time.Duration
+		reset           bool
+	}{
+		"two minutes":     {503, 120, 2 * time.Minute, false},
+		"a day":           {429, 86400, 5 * time.Minute, false},
+		"until it is set": {429, 86400, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newKit(t)
+			r := k.receiver(ok)
+			r.handle(func(w http.ResponseWriter, h *http.Request) {
+				if r.add(&request{ID: h.Header.Get("webhook-id")}) == 1 {
+					w.Header().Set("Retry-After", fmt.Sprint(c.seconds))
+					w.WriteHeader(c.status)
+				}
+			})
+			w, other := k.webhook(r), k.webhook(k.receiver(ok))
+			at := &clock{now: time.Now()}
+			total := k.appendMany(20, 2)
+			run := k.relay(func(config *Config) { config.Clock = at.Now; config.Limits.SendersPerWebhook = 1 })
+			r.awaitCount(t, 1)
+			began := at.Now()
+			for n, elapsed := range []time.Duration{0, c.quiet - time.Second} {
+				at.set(began.Add(max(0, elapsed)))
+				k.append(fmt.Sprintf("more_%d", n), 1)
+				total++
+				run.Wake()
+				k.eventually("another webhook goes on", `SELECT count(*) = $1 FROM attempts a JOIN webhooks w ON w.number = a.webhook WHERE w.id = $2`, total, other.ID)
+				if got := len(r.got()); got != 1 {
+					t.Fatalf("%d attempts within %s", got, elapsed)
+				}
+			}
+			if c.reset {
+				_, err := k.store.Reset(ctx, "default", w.ID)
+				check(t, err)
+				run.Refresh()
+			} else {
+				at.set(began.Add(c.quiet))
+			}
+			r.awaitCount(t, total-1) // all but what waits behind the one that failed
+			at.set(began.Add(25 * time.Hour))
+			k.drained(2 * total)
+			if got := len(r.got()); got != total+1 {
+				t.Errorf("%d attempts for %d deliveries", got, total)
+			}
+		})
+	}
+}
+
 // After a rotation both secrets sign, the new one first, and at exactly 24 hours the new one alone; the time is that of the attempt.
 func TestRotation(t *testing.T) {
 	t.Parallel()
