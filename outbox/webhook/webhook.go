@@ -77,6 +77,7 @@ type Update struct {
 	Retries         *[]Duration // a pointer to nil brings the profile's schedule back
 	Active          *bool       // true also enables a webhook that failures have disabled; a circuit is closed by [Store.Reset] only
 	Ordered         *bool
+	Secret          *Secret // becomes the secret as by [Store.RotateSecret]; the one that it has already changes nothing
 }
 
 // Duration is a time.Duration that JSON has as a text, such as "5m0s".
