@@ -58,6 +58,7 @@ func problemOf(err error) (p *problem, news bool) {
 		notFound   *domain.NotFoundError
 		cursor     *delivery.CursorError
 		replay     *delivery.ReplayTooLargeError
+		noRelay    *delivery.NoRelayError
 		unknown    *domain.UnknownEventError
 		database   *waybill.DatabaseError
 		tooLarge   *http.MaxBytesError
@@ -74,6 +75,8 @@ func problemOf(err error) (p *problem, news bool) {
 		return invalid(domain.FieldError{Field: "cursor", Message: foreignCursor}), false
 	case errors.As(err, &replay):
 		return invalid(domain.FieldError{Field: "since", Message: "is too long ago: " + replay.Error()}), false
+	case errors.As(err, &noRelay):
+		return &problem{status: http.StatusConflict, Code: "no_relay", Message: noRelay.Error() + ": start one, then ask again"}, false
 	case errors.As(err, &taken):
 		return &problem{status: http.StatusConflict, Code: "name_taken", Message: taken.Error() + ": choose another name, or update that one",
 			Details: []domain.FieldError{{Field: "name", Message: "is taken"}}}, false
