@@ -363,22 +363,23 @@ func TestPolicies(t *testing.T) {
 		retries        int
 		circuit        Circuit
 		all, noSecret  bool
+		givesUp        bool // at 410
 		aliases        int
 		firstLastPause [2]time.Duration
 	}{
-		"native":        {any2xx, 15 * time.Second, 9, Circuit{}, true, false, 0, [2]time.Duration{5 * time.Second, 24 * time.Hour}},
-		"commercelayer": {any2xx, 5 * time.Second, 10, Circuit{NoticeAt: 5, OpenAt: 30}, false, false, 0, [2]time.Duration{10 * time.Second, 4 * time.Hour}},
-		"chord":         {[]int{200, 201, 202, 204}, 15 * time.Second, 5, Circuit{}, false, true, 1, [2]time.Duration{time.Minute, 6 * time.Hour}},
-		"goody":         {any2xx, 15 * time.Second, 7, Circuit{DisableAfter: 120 * time.Hour}, true, false, 0, [2]time.Duration{5 * time.Second, 10 * time.Hour}},
-		"ordergroove":   {any2xx, 5 * time.Second, 864, Circuit{}, true, false, 1, [2]time.Duration{}},
-		"up42":          {any2xx, 15 * time.Second, 5, Circuit{}, false, true, 0, [2]time.Duration{time.Minute, 5 * time.Hour}},
+		"native":        {any2xx, 15 * time.Second, 9, Circuit{NoticeAt: 5}, true, false, true, 0, [2]time.Duration{5 * time.Second, 24 * time.Hour}},
+		"commercelayer": {any2xx, 5 * time.Second, 10, Circuit{NoticeAt: 5, OpenAt: 30}, false, false, false, 0, [2]time.Duration{10 * time.Second, 4 * time.Hour}},
+		"chord":         {[]int{200, 201, 202, 204}, 15 * time.Second, 5, Circuit{}, false, true, false, 1, [2]time.Duration{time.Minute, 6 * time.Hour}},
+		"goody":         {any2xx, 15 * time.Second, 7, Circuit{DisableAfter: 120 * time.Hour}, true, false, true, 0, [2]time.Duration{5 * time.Second, 10 * time.Hour}},
+		"ordergroove":   {any2xx, 5 * time.Second, 864, Circuit{}, true, false, false, 1, [2]time.Duration{}},
+		"up42":          {any2xx, 15 * time.Second, 5, Circuit{}, false, true, true, 0, [2]time.Duration{time.Minute, 5 * time.Hour}},
 	} {
 		p := all[name]
 		for status := 100; status < 600; status++ {
 			if want := slices.Contains(c.success, status) || len(c.success) == len(any2xx) && status/100 == 2; p.Success(status) != want {
 				t.Errorf("%s: success of %d is %v", name, status, !want)
 			}
-			if p.GivesUp(status) != (status == http.StatusGone) {
+			if p.GivesUp(status) != (c.givesUp && status == http.StatusGone) {
 				t.Errorf("%s: giving up at %d is %v", name, status, p.GivesUp(status))
 			}
 		}
