@@ -20,6 +20,7 @@ import (
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/domain/stock"
 	"github.com/waybill-dev/waybill/domain/subscription"
+	"github.com/waybill-dev/waybill/domain/webhook"
 )
 
 var update = flag.Bool("update", false, "write the golden files, and the tables of docs/profiles.md, anew")
@@ -27,7 +28,7 @@ var update = flag.Bool("update", false, "write the golden files, and the tables 
 // everything is every aggregate that profiles tell of.
 var everything = byName(order.Aggregate(), stock.Aggregate(), batch.Aggregate(), gift.Aggregate(), customer.Aggregate(),
 	customer.SubscriptionAggregate(), customer.PasswordResetAggregate(), imports.Aggregate(), subscription.SubscriberAggregate(),
-	subscription.ItemAggregate())
+	subscription.ItemAggregate(), webhook.Aggregate())
 
 func byName(aggregates ...*domain.Aggregate) map[string]*domain.Aggregate {
 	byName := map[string]*domain.Aggregate{}
