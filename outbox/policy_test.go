@@ -463,6 +463,36 @@ func TestTestSends(t *testing.T) {
 	}
 }
 
+// A test says nothing about a webhook's health: it goes out while the circuit is open or the webhook disabled, and leaves that as it is,
+// whatever comes of it.
+func TestTestsLeaveTheCircuitAlone(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	var status atomic.Int64
+	r := k.receiver(func(int, *request) int { return int(status.Load()) })
+	w := k.webhook(r)
+	tester := delivery.Tester{DB: k.db.DB, Sealer: k.sealer, Profiles: profile.NewSet(profile.Native(aggregates)), AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	sent := 0
+	for _, state := range []string{"failing", "open", "disabled"} {
+		_, err := k.db.Exec(`INSERT INTO circuits (webhook, state, failures, failing_since, stopped_at, reason)
+			VALUES (1, $1, 29, now(), CASE WHEN $1 <> 'failing' THEN now() END, CASE WHEN $1 = 'disabled' THEN 'x' ELSE '' END)
+			ON CONFLICT (webhook) DO UPDATE SET state = excluded.state, stopped_at = excluded.stopped_at, reason = excluded.reason`, state)
+		check(t, err)
+		before := k.health(w.ID)
+		for _, answer := range []int64{200, 500, 410} {
+			status.Store(answer)
+			run, err := tester.Test(ctx, "default", w.ID, "order.noted")
+			check(t, err)
+			if sent++; run.TestsRun != 1 || (run.TestsSucceeded == 1) != (answer == 200) || run.TestsRun != run.TestsSucceeded+run.TestsFailed || len(r.got()) != sent {
+				t.Errorf("%s, answered %d: %+v", state, answer, run)
+			}
+			if h := k.health(w.ID); h.State != before.State || h.ConsecutiveFailures != 29 || len(k.notices()) != 0 {
+				t.Errorf("%s, answered %d: %+v", state, answer, h)
+			}
+		}
+	}
+}
+
 // What was sent is sent again with the same bytes, its attempts go on counting, and a new schedule begins.
 func TestResend(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -212,12 +213,20 @@ func checkURL(address string, allowHTTP bool) string {
 		return "has to begin with https://; plain http is not allowed here"
 	case u.Hostname() == "" || u.Opaque != "":
 		return "has to name a host"
+	case !portInRange(u.Port()):
+		return "has to have a port between 1 and 65535, or none"
 	case u.User != nil:
 		return "must not contain a user name or password; receivers tell us from others by the signature"
 	case u.Fragment != "" || strings.Contains(address, "#"):
 		return "must not have a fragment"
 	}
 	return ""
+}
+
+// portInRange says whether a port, which is empty or a number, can be connected to.
+func portInRange(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func printable(s string) bool {
