@@ -255,6 +255,40 @@ func TestOtherLivesInEachPlatformsWords(t *testing.T) {
 			subscription.CreateItem{ItemID: "i", OrderID: "o", Product: "p", Quantity: 1, Currency: "USD"}, subscription.MoveItem{ItemID: "i", OrderID: "q"},
 			subscription.PostponeItem{ItemID: "i", OrderID: "r"}, subscription.PlaceItem{ItemID: "i"},
 		}, "ordergroove", "item.create item.out_of_stock item.successfully_placed"},
+		{[]domain.Command{
+			subscription.CreateItem{ItemID: "i", OrderID: "o", Product: "p", Quantity: 1, Currency: "USD"}, subscription.ChangeItemQuantity{ItemID: "i", Quantity: 2},
+			subscription.ChangeItemQuantity{ItemID: "i", Quantity: 2}, subscription.ChangeItemPrice{ItemID: "i", UnitPrice: 5},
+			subscription.ChangeItemPrice{ItemID: "i", UnitPrice: 5}, subscription.ChangeItemProduct{ItemID: "i", Product: "q"},
+			subscription.SubscribeItem{ItemID: "i", SubscriptionID: "s"}, subscription.RemoveItem{ItemID: "i"},
+		}, "ordergroove", "item.create item.change_quantity item.update_price item.item_subscribe item.remove"},
+		{[]domain.Command{
+			subscription.Create{SubscriberID: "c", SubscriptionID: "s", Product: "p", Quantity: 1, Every: 1, Period: "days"},
+			subscription.Create{SubscriberID: "c", SubscriptionID: "t", Product: "p", Quantity: 1, Every: 1, Period: "days"}, // is a subscriber already
+			subscription.ChangeProduct{SubscriberID: "c", SubscriptionID: "s", Product: "q"},
+			subscription.ChangeComponents{SubscriberID: "c", SubscriptionID: "s", Components: []subscription.Component{{Product: "r", Quantity: 1}}},
+			subscription.ChangeFrequency{SubscriberID: "c", SubscriptionID: "s", Every: 2, Period: "weeks"},
+			subscription.ChangeFrequency{SubscriberID: "c", SubscriptionID: "s", Every: 2, Period: "weeks"},
+			subscription.ChangeShippingAddress{SubscriberID: "c", SubscriptionID: "s", ShippingAddressID: "a"},
+			subscription.ChangePayment{SubscriberID: "c", SubscriptionID: "s", PaymentID: "p"},
+			subscription.Cancel{SubscriberID: "c", SubscriptionID: "s"}, // one is left
+			subscription.Cancel{SubscriberID: "c", SubscriptionID: "t"},
+		}, "ordergroove", "subscriber.create subscription.create subscription.create subscription.sku_swap subscription.change_components " +
+			"subscription.change_frequency subscription.change_shipping_address subscription.change_payment subscription.cancel subscription.cancel subscriber.cancel"},
+		{[]domain.Command{
+			customer.CreateSubscription{SubscriptionID: "s", CustomerID: "c", Person: customer.Person{Email: "customer@example.com"}, Reference: "news"},
+			customer.DestroySubscription{SubscriptionID: "s"},
+		}, "commercelayer", "customer_subscriptions.create customer_subscriptions.destroy"},
+		{[]domain.Command{
+			customer.CreatePasswordReset{PasswordResetID: "p", CustomerID: "c", Person: customer.Person{Email: "customer@example.com"}},
+			customer.DestroyPasswordReset{PasswordResetID: "p"},
+		}, "commercelayer", "customer_password_resets.create customer_password_resets.destroy"},
+		{[]domain.Command{ // no platform has words for an end like these
+			imports.Create{ImportID: "i", ResourceType: "skus", Inputs: 1}, imports.Interrupt{ImportID: "i", Reason: "damaged"},
+		}, "commercelayer", "imports.create"},
+		{[]domain.Command{
+			batch.Create{BatchID: "b", Expected: 2}, batch.AddOrder{BatchID: "b", OrderID: "1"}, batch.DropOrder{BatchID: "b"},
+		}, "goody", "order_batch.created order_batch.completed"},
+		{[]domain.Command{gift.Create{GiftID: "g", OrderID: "o"}, gift.Cancel{GiftID: "g"}}, "goody", ""},
 	} {
 		happened := live(t, c.life...)
 		for name, p := range All(everything) {
