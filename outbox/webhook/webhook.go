@@ -188,7 +188,7 @@ func chooseSecret(p *profile.Profile, given Secret, invalid *InvalidError) Secre
 	}
 	if given != "" {
 		if _, err := p.Signer([]string{given.Reveal()}); err != nil {
-			invalid.add("secret", err.Error())
+			invalid.add("secret", strings.TrimPrefix(err.Error(), "a secret "))
 		}
 	}
 	return given
