@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -622,6 +624,30 @@ func FuzzFilter(f *testing.F) {
 		again, errAgain := filter.Matches("order.placed", []byte(body))
 		if first != again || (err == nil) != (errAgain == nil) {
 			t.Errorf("%s gives %v and %v", expression, first, again)
+		}
+	})
+}
+
+// What is taken as a URL is one that can be connected to, has no place for a secret that would show, and is sent as it was given.
+func FuzzURL(f *testing.F) {
+	for _, address := range []string{"https://example.com:8443/a?b=c", "https://[::1%25lo]:1/", "https://user@example.com", "https://a\\b/", "https://example.com:0x1/", "HTTPS://ÄÖ.example/"} {
+		f.Add(address)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		if checkURL(address, true) != "" {
+			return
+		}
+		u, err := url.Parse(address)
+		if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https" {
+			t.Fatalf("%q: %+v, %v", address, u, err)
+		}
+		request, err := http.NewRequest(http.MethodPost, address, nil)
+		if err != nil {
+			t.Fatalf("%q: %v", address, err)
+		}
+		var wire bytes.Buffer
+		if err := request.Write(&wire); err == nil && (strings.Count(wire.String(), "\r\n\r\n") != 1 || strings.Count(wire.String(), "\nHost: ") != 1) {
+			t.Errorf("%q becomes more than one request: %q", address, wire.String())
 		}
 	})
 }
