@@ -45,7 +45,6 @@ func (s *Store) UpdateTx(ctx context.Context, tx *sql.Tx, workspace, id string, 
 	if err != nil {
 		return Webhook{}, err
 	}
-	named := w.Name
 	set(&w.Name, u.Name)
 	set(&w.URL, u.URL)
 	set(&w.Filter, u.Filter)
@@ -80,14 +79,12 @@ func (s *Store) UpdateTx(ctx context.Context, tx *sql.Tx, workspace, id string, 
 		return Webhook{}, invalid
 	}
 	w.UpdatedAt = s.now()
-	taken, err := spared(ctx, tx, w.Name != named, func() (sql.Result, error) {
-		return tx.ExecContext(ctx, `
-			UPDATE webhooks SET name = $3, url = $4, events = $5::text[], types = $6::text[], include = $7::text[], filter = $8, rate_limit = $9,
-				retries = $10::bigint[], ordered = $11, active = coalesce($12, active), updated_at = $13, revision = revision + 1
-			WHERE id = $1 AND workspace = $2`,
-			id, workspace, w.Name, w.URL, pq.StringArray(w.Events), pq.StringArray(types), pq.StringArray(w.Include), w.Filter, w.RateLimit,
-			pauses(w.Retries), w.Ordered, u.Active, w.UpdatedAt)
-	})
+	taken, err := nameTaken(ctx, tx, `
+		UPDATE webhooks SET name = $3, url = $4, events = $5::text[], types = $6::text[], include = $7::text[], filter = $8, rate_limit = $9,
+			retries = $10::bigint[], ordered = $11, active = coalesce($12, active), updated_at = $13, revision = revision + 1
+		WHERE id = $1 AND workspace = $2`,
+		id, workspace, w.Name, w.URL, pq.StringArray(w.Events), pq.StringArray(types), pq.StringArray(w.Include), w.Filter, w.RateLimit,
+		pauses(w.Retries), w.Ordered, u.Active, w.UpdatedAt)
 	if err != nil {
 		return Webhook{}, pgerr.Wrap(op, err)
 	}
@@ -106,22 +103,18 @@ func (s *Store) UpdateTx(ctx context.Context, tx *sql.Tx, workspace, id string, 
 	return w, err
 }
 
-// spared runs a statement that may find a name taken, and says whether it did. Where another transaction may take the name at the same
-// time, the statement fails, which would spoil the caller's transaction: so it has a savepoint.
-func spared(ctx context.Context, tx *sql.Tx, renames bool, statement func() (sql.Result, error)) (taken bool, err error) {
-	if !renames {
-		_, err := statement()
+// nameTaken runs a statement, and says whether it changed nothing because the name is taken, perhaps by a transaction at the same time.
+// Such a statement fails, which would spoil the caller's transaction: so it has a savepoint.
+func nameTaken(ctx context.Context, tx *sql.Tx, statement string, args ...any) (taken bool, err error) {
+	if _, err := tx.ExecContext(ctx, `SAVEPOINT name_taken`); err != nil {
 		return false, err
 	}
-	if _, err := tx.ExecContext(ctx, `SAVEPOINT renaming`); err != nil {
-		return false, err
-	}
-	_, err = statement()
+	_, err = tx.ExecContext(ctx, statement, args...)
 	if taken = err != nil && pq.As(err, pqerror.UniqueViolation) != nil; taken {
-		_, err = tx.ExecContext(ctx, `ROLLBACK TO SAVEPOINT renaming`)
+		_, err = tx.ExecContext(ctx, `ROLLBACK TO SAVEPOINT name_taken`)
 	}
 	if err == nil {
-		_, err = tx.ExecContext(ctx, `RELEASE SAVEPOINT renaming`)
+		_, err = tx.ExecContext(ctx, `RELEASE SAVEPOINT name_taken`)
 	}
 	return taken, err
 }
