@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -599,6 +600,41 @@ func TestCommerceLayerIncludes(t *testing.T) {
 	}
 	if _, there := relationships["line_items"].(map[string]any)["data"]; there {
 		t.Error("what is not asked for has only links")
+	}
+}
+
+// Ordergroove sends the order alone, and besides it what was asked for and nothing else.
+func TestOrdergrooveIncludes(t *testing.T) {
+	t.Parallel()
+	p := Ordergroove(everything)
+	o, err := p.Sample("order.success")
+	check(t, err)
+	for _, asked := range append([][]string{nil, {"items", "subscriptions"}, p.Includes}, slices.Collect(slices.Chunk(p.Includes, 1))...) {
+		o.Include = asked
+		m, err := p.Render(o)
+		check(t, err)
+		data := at(t, m, "data").(map[string]any)
+		snapshot, _ := data["snapshot"].(map[string]any)
+		if got := slices.Sorted(maps.Keys(snapshot)); !slices.Equal(got, asked) || (data["snapshot"] == nil) != (asked == nil) {
+			t.Errorf("asked for %v, got %v", asked, got)
+		}
+		if at(t, m, "data", "object", "public_id") != "ord_1" || at(t, m, "data", "object", "items") != nil {
+			t.Errorf("asked for %v: %s", asked, m.Body)
+		}
+	}
+	o.Include = []string{"items", "subscriptions", "customer"}
+	m, err := p.Render(o)
+	check(t, err)
+	for _, c := range []struct {
+		want any
+		path []any
+	}{
+		{"mug-blue", []any{"items", 0, "product"}}, {2.0, []any{"items", 0, "quantity"}}, {"29.00", []any{"items", 0, "total_price"}},
+		{"sub_1", []any{"items", 1, "subscription"}}, {"sub_1", []any{"subscriptions", 0, "public_id"}}, {"cus_1", []any{"customer", "merchant_user_id"}},
+	} {
+		if got := at(t, m, append([]any{"data", "snapshot"}, c.path...)...); got != c.want {
+			t.Errorf("%v is %v, want %v", c.path, got, c.want)
+		}
 	}
 }
 
