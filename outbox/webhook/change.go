@@ -183,8 +183,9 @@ func (s *Store) RotateSecretTx(ctx context.Context, tx *sql.Tx, workspace, id st
 // Reset returns a [*domain.NotFoundError].
 func (s *Store) Reset(ctx context.Context, workspace, id string) (w Webhook, err error) {
 	err = s.transact(ctx, "reset a webhook", func(tx *sql.Tx) error {
-		// The circuit first: it is what whoever records attempts locks.
-		if _, err := get(tx.QueryRowContext(ctx, selectWebhook+` WHERE w.id = $1 AND w.workspace = $2 AND w.deleted_at IS NULL`, id, workspace), id); err != nil {
+		// The webhook first, as in an update. Whoever records attempts locks the circuit only.
+		if _, err := get(tx.QueryRowContext(ctx, selectWebhook+`
+			WHERE w.id = $1 AND w.workspace = $2 AND w.deleted_at IS NULL FOR NO KEY UPDATE OF w`, id, workspace), id); err != nil {
 			return err
 		}
 		if err := s.closeCircuit(ctx, tx, id); err != nil {

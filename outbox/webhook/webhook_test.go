@@ -509,6 +509,32 @@ func TestRefusedUpdateChangesNothing(t *testing.T) {
 	}
 }
 
+// Enabling and resetting at the same time is fine: nobody waits in a circle.
+func TestEnableAndResetAtOnce(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	w, _, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com"})
+	check(t, err)
+	for range 30 {
+		_, err = db.Exec(`INSERT INTO circuits (webhook, state, failures, failing_since, stopped_at, reason) VALUES (1, 'disabled', 7, now(), now(), 'x')
+			ON CONFLICT (webhook) DO NOTHING`)
+		check(t, err)
+		yes := true
+		failures := make(chan error, 4)
+		for range 2 {
+			go func() { _, err := s.Update(ctx, "acme", w.ID, Update{Active: &yes}); failures <- err }()
+			go func() { _, err := s.Reset(ctx, "acme", w.ID); failures <- err }()
+		}
+		for range cap(failures) {
+			check(t, <-failures)
+		}
+	}
+	if got, err := s.Get(ctx, "acme", w.ID); err != nil || got.Health.State != Healthy || !got.Active {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // A secret can be changed like any other parameter: it is rotated, unless it is the one that the webhook has already.
 func TestUpdateSecret(t *testing.T) {
 	t.Parallel()
