@@ -93,13 +93,16 @@ func TestRestoreIntoAnotherCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if events++; e.Position <= last.Position {
+		if e.Stream.Aggregate == order.Name { // and not what the owner of /failing is told of it
+			events++
+		}
+		if e.Position <= last.Position {
 			t.Errorf("the log goes back from position %d to %d", last.Position, e.Position)
 		}
 		last = eventstore.Cursor{TransactionID: e.TransactionID, Position: e.Position}
 	}
 	if events != 40 {
-		t.Errorf("the log has %d events, want 40", events)
+		t.Errorf("the log has %d events of orders, want 40", events)
 	}
 }
 

@@ -73,7 +73,8 @@ func (w *Workspace) CreateWebhook(ctx context.Context, n webhook.New) (webhook.W
 	return store.Create(ctx, w.name, n)
 }
 
-// CreateWebhookTx is [Workspace.CreateWebhook] within the caller's transaction, which a refusal leaves usable.
+// CreateWebhookTx is [Workspace.CreateWebhook] within the caller's transaction, which a refusal leaves usable. Once that is committed,
+// [Engine.WebhooksChanged] saves relays the second that it takes them to notice.
 func (w *Workspace) CreateWebhookTx(ctx context.Context, tx *sql.Tx, n webhook.New) (webhook.Webhook, webhook.Secret, error) {
 	store, err := w.webhooks("create a webhook")
 	if err != nil {
@@ -81,6 +82,10 @@ func (w *Workspace) CreateWebhookTx(ctx context.Context, tx *sql.Tx, n webhook.N
 	}
 	return store.CreateTx(ctx, tx, w.name, n)
 }
+
+// WebhooksChanged says that a transaction was committed in which [Workspace.CreateWebhookTx] made a webhook, so that the relays of this
+// process need not find out by looking.
+func (e *Engine) WebhooksChanged() { e.relays.refresh() }
 
 // Webhook returns one subscription, or a [*domain.NotFoundError].
 func (w *Workspace) Webhook(ctx context.Context, id string) (webhook.Webhook, error) {
@@ -204,7 +209,7 @@ type Replay struct {
 
 // ReplayWebhook has events sent to a subscription again, those of one stream in order, whether it was told of them before or not, and
 // returns how many; see [delivery.StartReplay]. The relay does the work from then on, also after an interruption. It returns a
-// [*delivery.ReplayTooLargeError] or a [*domain.NotFoundError].
+// [*delivery.ReplayTooLargeError], a [*delivery.NoRelayError] or a [*domain.NotFoundError].
 func (w *Workspace) ReplayWebhook(ctx context.Context, id string, r Replay) (n int, err error) {
 	if err := w.check("replay events"); err != nil {
 		return 0, err

@@ -2,8 +2,11 @@ package httpapi
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -30,10 +33,20 @@ func (a *api) eventTypeOperations() {
 }
 
 type eventTypesRequest struct {
-	Profile string `query:"profile" maxLength:"40" default:"native" doc:"Whose names and bodies."`
+	Profile     string `query:"profile" maxLength:"40" default:"native" doc:"Whose names and bodies."`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"400" doc:"The ETag of an earlier answer. Where nothing has changed since, the answer is 304 and has no body."`
 }
 
-func (a *api) listEventTypes(_ context.Context, _ caller, in *eventTypesRequest) (*page[EventType], error) {
+// eventTypesReply is the whole list. The program fixes how long that is, and those who look for a name have to find it, without turning
+// pages. With its schemas the longest is half a megabyte, so whoever has it already can say so.
+type eventTypesReply struct {
+	Status       int
+	ETag         string `header:"ETag"`
+	CacheControl string `header:"Cache-Control"`
+	Body         list[EventType]
+}
+
+func (a *api) listEventTypes(_ context.Context, _ caller, in *eventTypesRequest) (*eventTypesReply, error) {
 	events, err := a.Engine.EventTypes(in.Profile)
 	if errors.As(err, new(*domain.NotFoundError)) {
 		return nil, invalid(domain.FieldError{Field: "profile", Message: "has to be one of " + strings.Join(a.Engine.Profiles(), ", ")})
@@ -41,11 +54,26 @@ func (a *api) listEventTypes(_ context.Context, _ caller, in *eventTypesRequest)
 	if err != nil {
 		return nil, err
 	}
-	types := make([]EventType, len(events))
+	types, sum := make([]EventType, len(events)), sha256.New()
 	for i, e := range events {
 		types[i] = EventType{e.Name, e.Description, e.Schema()}
+		fmt.Fprintf(sum, "%q %q %s\n", e.Name, e.Description, e.Schema())
 	}
-	return pageOf(types, ""), nil
+	reply := &eventTypesReply{Status: http.StatusOK, ETag: fmt.Sprintf("%q", hex.EncodeToString(sum.Sum(nil)[:16])), CacheControl: "private, no-cache"}
+	if has(in.IfNoneMatch, reply.ETag) {
+		reply.Status = http.StatusNotModified
+		return reply, nil
+	}
+	reply.Body = pageOf(types, "").Body
+	return reply, nil
+}
+
+// has tells whether an If-None-Match header names a tag (RFC 9110, 13.1.2).
+func has(header, tag string) bool {
+	return slices.ContainsFunc(strings.Split(header, ","), func(given string) bool {
+		given = strings.TrimPrefix(strings.TrimSpace(given), "W/")
+		return given == tag || given == "*"
+	})
 }
 
 // profileOf tells which profile a webhook means that names events but no profile: the first that has them all, native before the

@@ -93,6 +93,7 @@ func once[O any](ctx context.Context, a *api, c caller, key, operation string, a
 	if err := tx.Commit(); err != nil {
 		return nil, pgerr.Wrap(op, err)
 	}
+	a.Engine.WebhooksChanged()
 	return out, nil
 }
 

@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -109,5 +111,43 @@ func TestIdempotencyKeysAreForgotten(t *testing.T) {
 	k.do(keyed("key-2", `{"name":"b","url":"https://shop.example.com/hooks"}`))
 	if got := left(); got != "key-1 key-2" {
 		t.Errorf("left: %s", got)
+	}
+}
+
+// A webhook that is made under a key is noticed as soon as one that is made without: a relay that had to find out by itself would take a
+// second for each.
+func TestIdempotencyKeyWakesRelays(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	relay, err := k.engine.Relay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- relay.Run(ctx) }()
+	defer func() {
+		stop()
+		<-stopped
+	}()
+	owned := func(n int) func() bool {
+		return func() bool {
+			var leases int
+			if err := k.db.QueryRow(`SELECT count(*) FROM leases`).Scan(&leases); err != nil {
+				t.Fatal(err)
+			}
+			return leases == n
+		}
+	}
+	k.webhook("first", "https://shop.example.com/")
+	k.eventually("the relay runs", owned(1))
+	const more = 12
+	began := time.Now()
+	for n := range more {
+		k.do(keyed(fmt.Sprint("key-", n), fmt.Sprintf(`{"name":"shop %d","url":"https://shop.example.com/hooks"}`, n)))
+		k.eventually("the relay has noticed", owned(n+2))
+	}
+	if took := time.Since(began); took > (more-3)*time.Second {
+		t.Errorf("%d webhooks were noticed after %s", more, took)
 	}
 }

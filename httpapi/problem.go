@@ -62,6 +62,7 @@ func problemOf(err error) (p *problem, news bool) {
 		query      *projections.InvalidQueryError
 		notBuilt   *projections.NotBuiltError
 		replay     *delivery.ReplayTooLargeError
+		noRelay    *delivery.NoRelayError
 		unknown    *domain.UnknownEventError
 		database   *waybill.DatabaseError
 		tooLarge   *http.MaxBytesError
@@ -86,6 +87,8 @@ func problemOf(err error) (p *problem, news bool) {
 		return &problem{status: http.StatusServiceUnavailable, header: overloaded, Code: "view_not_built", Message: message}, !notBuilt.Building
 	case errors.As(err, &replay):
 		return invalid(domain.FieldError{Field: "since", Message: "is too long ago: " + replay.Error()}), false
+	case errors.As(err, &noRelay):
+		return &problem{status: http.StatusConflict, Code: "no_relay", Message: noRelay.Error() + ": start one, then ask again"}, false
 	case errors.As(err, &taken):
 		return &problem{status: http.StatusConflict, Code: "name_taken", Message: taken.Error() + ": choose another name, or update that one",
 			Details: []domain.FieldError{{Field: "name", Message: "is taken"}}}, false

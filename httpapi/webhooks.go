@@ -130,6 +130,7 @@ type WebhookUpdate struct {
 	RateLimit *int      `json:"rateLimit,omitempty" minimum:"0" doc:"0 is no limit."`
 	Retries   Retries   `json:"retries,omitzero"`
 	Ordered   *bool     `json:"ordered,omitempty"`
+	Secret    *string   `json:"secret,omitempty" minLength:"1" maxLength:"200" writeOnly:"true" doc:"Becomes the secret, in the form that the profile needs; the old one signs beside it for a day. The one that it has already changes nothing."`
 }
 
 // Retries is a schedule that may be left out, or be null for the profile's own.
@@ -254,6 +255,9 @@ func (a *api) updateWebhook(ctx context.Context, c caller, in *updateWebhookRequ
 			return nil, err
 		}
 		u.Retries = &retries
+	}
+	if in.Body.Secret != nil {
+		u.Secret = new(webhook.Secret(*in.Body.Secret))
 	}
 	w, err := c.workspace.UpdateWebhook(ctx, in.Webhook, u)
 	if err != nil {

@@ -299,3 +299,70 @@ func TestEventTypes(t *testing.T) {
 		}
 	}
 }
+
+// Who has the list already is told that it is still the same, and gets all of it otherwise.
+func TestEventTypesAreTagged(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	first, other := k.get("/v1/webhooks/events"), k.get("/v1/webhooks/events?profile=chord")
+	tag := first.header.Get("ETag")
+	if len(tag) < 10 || tag == other.header.Get("ETag") || first.header.Get("Cache-Control") != "private, no-cache" || first.header.Get("Content-Encoding") != "" {
+		t.Errorf("headers %v", first.header)
+	}
+	for header, same := range map[string]bool{
+		tag: true, "W/" + tag: true, `"other", ` + tag: true, "*": true, `"other"`: false, tag[:5]: false, other.header.Get("ETag"): false,
+	} {
+		r := k.do(request{method: "GET", path: "/v1/webhooks/events", header: map[string]string{"If-None-Match": header}})
+		if same && (r.status != 304 || r.body != "" || r.header.Get("ETag") != tag) || !same && (r.status != 200 || r.body != first.body) {
+			t.Errorf("If-None-Match: %s: %d, %d bytes, %v", header, r.status, len(r.body), r.header)
+		}
+	}
+	for _, profile := range k.engine.Profiles() { // what is bounded by the program stays within bounds
+		if n := len(k.get("/v1/webhooks/events?profile=" + profile).body); n > 1<<20 {
+			t.Errorf("the events of %s take %d bytes", profile, n)
+		}
+	}
+}
+
+// A secret is a parameter like others: changed, the old one signs beside it; named again, nothing happens.
+func TestUpdateSecret(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	shop := k.webhook("shop", "https://shop.example.com/")
+	rotated := func() (is bool) {
+		t.Helper()
+		if err := k.db.QueryRow(`SELECT secret_before IS NOT NULL FROM webhooks`).Scan(&is); err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	if r := k.patch(hooks+"/"+shop.ID, `{"name":"store","secret":"`+shop.Secret+`"}`); r.status != 200 || strings.Contains(r.body, "whsec_") || rotated() {
+		t.Errorf("the same secret: %d %s", r.status, r.body)
+	}
+	const own = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	if r := k.patch(hooks+"/"+shop.ID, `{"secret":"`+own+`"}`); r.status != 200 || strings.Contains(r.body, "whsec_") || !rotated() {
+		t.Errorf("another secret: %d %s", r.status, r.body)
+	}
+	for _, bad := range []string{`""`, `"hunter2"`, `null`, `7`} {
+		r := k.patch(hooks+"/"+shop.ID, `{"secret":`+bad+`}`)
+		if bad == `null` && r.status == 200 {
+			continue // the same as left out
+		}
+		if p := problemOf(t, r, 422); p.Details[0].Field != "secret" || strings.Contains(p.Message, "hunter2") {
+			t.Errorf("%s: %+v", bad, p)
+		}
+	}
+}
+
+// Before a relay has ever run there is nothing to send again, which is no fault of the webhook.
+func TestReplayBeforeAnyRelay(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	shop := k.webhook("shop", "https://shop.example.com/")
+	for _, body := range []string{`{"since":"2026-07-01T00:00:00Z"}`, `{"since":"2026-07-01T00:00:00Z","countOnly":true}`, `{"since":"2026-07-01T00:00:00Z","failedOnly":true}`} {
+		if p := problemOf(t, k.post(hooks+"/"+shop.ID+"/replays", body), 409); p.Code != "no_relay" || !strings.Contains(p.Message, "no relay has run") {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
+	problemOf(t, k.post(hooks+"/wh_none/replays", `{"since":"2026-07-01T00:00:00Z"}`), 404)
+}

@@ -53,7 +53,7 @@
 //	            │      too many   │                 │
 //	            │  in a row       ├─▶ open ──── reset
 //	            │                 │
-//	            └── reset, enabled └─▶ disabled: 410, or no success for too long
+//	            └── reset, enabled └─▶ disabled: 410, or no success for too long, as the profile says
 //
 // The table circuits has a row for each webhook whose last attempt failed. It changes in the statement that records attempts, under the
 // lease and by the attempts that this very statement logged, so that no crash, takeover or repetition makes it count wrong. Failures count
@@ -63,6 +63,9 @@
 // A webhook that is open or disabled has no owner, so its deliveries wait as they are, and go out in order once it is reset. While it is
 // open, the fan-out goes on; while it is disabled, it is as good as inactive. Where a profile opens the circuit after so many failures, no
 // more attempts are under way than may still fail: there have been exactly so many when it opens.
+//
+// A receiver that answers 429 or 503, and with Retry-After until when, is asked nothing more on behalf of its webhook until then, for five
+// minutes at most. Only the owner's memory knows that; whoever takes the webhook over is told anew.
 //
 // # How owners are told
 //

@@ -266,6 +266,62 @@ func TestRateLimit(t *testing.T) {
 	k.eventually("without a limit the rest goes out", `SELECT count(*) = 50 FROM attempts`)
 }
 
+// A receiver that gets too much, and says until when, is left in peace until then by all deliveries of its webhook, for five minutes at
+// most; a reset ends that. Nothing is lost, and orders stay in order.
+func TestRetryAfterHoldsForTheWholeWebhook(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status, seconds int
+		quiet           time.Duration
+		reset           bool
+	}{
+		"two minutes":     {503, 120, 2 * time.Minute, false},
+		"a day":           {429, 86400, 5 * time.Minute, false},
+		"until it is set": {429, 86400, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newKit(t)
+			r := k.receiver(ok)
+			r.handle(func(w http.ResponseWriter, h *http.Request) {
+				if r.add(&request{ID: h.Header.Get("webhook-id")}) == 1 {
+					w.Header().Set("Retry-After", fmt.Sprint(c.seconds))
+					w.WriteHeader(c.status)
+				}
+			})
+			w, other := k.webhook(r), k.webhook(k.receiver(ok))
+			at := &clock{now: time.Now()}
+			total := k.appendMany(20, 2)
+			run := k.relay(func(config *Config) { config.Clock = at.Now; config.Limits.SendersPerWebhook = 1 })
+			r.awaitCount(t, 1)
+			began := at.Now()
+			for n, elapsed := range []time.Duration{0, c.quiet - time.Second} {
+				at.set(began.Add(max(0, elapsed)))
+				k.append(fmt.Sprintf("more_%d", n), 1)
+				total++
+				run.Wake()
+				k.eventually("another webhook goes on", `SELECT count(*) = $1 FROM attempts a JOIN webhooks w ON w.number = a.webhook WHERE w.id = $2`, total, other.ID)
+				if got := len(r.got()); got != 1 {
+					t.Fatalf("%d attempts within %s", got, elapsed)
+				}
+			}
+			if c.reset {
+				_, err := k.store.Reset(ctx, "default", w.ID)
+				check(t, err)
+				run.Refresh()
+			} else {
+				at.set(began.Add(c.quiet))
+			}
+			r.awaitCount(t, total-1) // all but what waits behind the one that failed
+			at.set(began.Add(25 * time.Hour))
+			k.drained(2 * total)
+			if got := len(r.got()); got != total+1 {
+				t.Errorf("%d attempts for %d deliveries", got, total)
+			}
+		})
+	}
+}
+
 // After a rotation both secrets sign, the new one first, and at exactly 24 hours the new one alone; the time is that of the attempt.
 func TestRotation(t *testing.T) {
 	t.Parallel()
@@ -403,6 +459,36 @@ func TestTestSends(t *testing.T) {
 		sign(header, profile.Message{ID: q.ID, Body: []byte(q.Body)}, time.Unix(at, 0))
 		if header.Get("webhook-signature") != q.Signature {
 			t.Error("a test is not signed")
+		}
+	}
+}
+
+// A test says nothing about a webhook's health: it goes out while the circuit is open or the webhook disabled, and leaves that as it is,
+// whatever comes of it.
+func TestTestsLeaveTheCircuitAlone(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	var status atomic.Int64
+	r := k.receiver(func(int, *request) int { return int(status.Load()) })
+	w := k.webhook(r)
+	tester := delivery.Tester{DB: k.db.DB, Sealer: k.sealer, Profiles: profile.NewSet(profile.Native(aggregates)), AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	sent := 0
+	for _, state := range []string{"failing", "open", "disabled"} {
+		_, err := k.db.Exec(`INSERT INTO circuits (webhook, state, failures, failing_since, stopped_at, reason)
+			VALUES (1, $1, 29, now(), CASE WHEN $1 <> 'failing' THEN now() END, CASE WHEN $1 = 'disabled' THEN 'x' ELSE '' END)
+			ON CONFLICT (webhook) DO UPDATE SET state = excluded.state, stopped_at = excluded.stopped_at, reason = excluded.reason`, state)
+		check(t, err)
+		before := k.health(w.ID)
+		for _, answer := range []int64{200, 500, 410} {
+			status.Store(answer)
+			run, err := tester.Test(ctx, "default", w.ID, "order.noted")
+			check(t, err)
+			if sent++; run.TestsRun != 1 || (run.TestsSucceeded == 1) != (answer == 200) || run.TestsRun != run.TestsSucceeded+run.TestsFailed || len(r.got()) != sent {
+				t.Errorf("%s, answered %d: %+v", state, answer, run)
+			}
+			if h := k.health(w.ID); h.State != before.State || h.ConsecutiveFailures != 29 || len(k.notices()) != 0 {
+				t.Errorf("%s, answered %d: %+v", state, answer, h)
+			}
 		}
 	}
 }

@@ -243,7 +243,7 @@ func TestOnlyWhatIsDueIsRetried(t *testing.T) {
 			return
 		}
 		w.Header().Set("Retry-After", fmt.Sprint(3600*len(attempts)))
-		w.WriteHeader(503)
+		w.WriteHeader(500) // which asks for this delivery only
 	})
 	k.webhook(r)
 	c := &clock{now: time.Now()}

@@ -17,6 +17,7 @@ import (
 	"github.com/waybill-dev/waybill/internal/localpg"
 	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/migrations"
+	"github.com/waybill-dev/waybill/outbox/delivery"
 	"github.com/waybill-dev/waybill/outbox/webhook"
 	"github.com/waybill-dev/waybill/projections"
 )
@@ -67,6 +68,7 @@ func explain(err error) failure {
 		start        *localpg.StartError
 		owner        *localpg.OwnerError
 		taken        *webhook.NameTakenError
+		noRelay      *delivery.NoRelayError
 		tests        *testsFailedError
 		query        *projections.InvalidQueryError
 		notBuilt     *projections.NotBuiltError
@@ -89,6 +91,8 @@ func explain(err error) failure {
 		}
 	case errors.As(err, &taken):
 		f.code, f.hint = "name_taken", "choose another name, or `waybill webhook update` that one"
+	case errors.As(err, &noRelay):
+		f.code, f.hint = "no_relay", "start one with `waybill relay` or `waybill serve`, then ask again"
 	case errors.As(err, &tests):
 		f.code, f.hint = "tests_failed", "`waybill webhook deliveries ID` keeps the answers"
 	case errors.As(err, &unknownEvent):

@@ -125,7 +125,7 @@ func TestGoldenDeliveries(t *testing.T) {
 			} {
 				r.stdout = regexp.MustCompile(s.pattern).ReplaceAllString(r.stdout, s.with)
 			}
-			r.stdout = regexp.MustCompile(`took +outcome`).ReplaceAllString(r.stdout, "took  outcome")
+			r.stdout = regexp.MustCompile(`\(UTC\) +took +outcome`).ReplaceAllString(r.stdout, "(UTC)            took  outcome") // as wide as what was slow
 			r.golden(t, name+"-"+format, args...)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,10 +18,6 @@ func TestGoldenWebhookCommands(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	c := on(db.DSN)
-	// As if a relay had been here: where it has come to is where replays end.
-	if _, err := db.Exec(`INSERT INTO checkpoints (consumer) VALUES ($1)`, delivery.Consumer); err != nil {
-		t.Fatal(err)
-	}
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/fails" {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -77,6 +74,11 @@ func TestGoldenWebhookCommands(t *testing.T) {
 	step("deliveries-bad-cursor", "webhook deliveries "+id("store")+" --cursor x")
 	step("deliveries-none", "webhook deliveries "+id("store")+" --status pending")
 	step("deliveries-json", "webhook deliveries "+id("chord")+" --status pending -o json")
+	step("replay-no-relay", "webhook replay "+id("store")+" --since 2026-07-01T00:00:00Z")
+	// As if a relay had been here: where it has come to is where replays end.
+	if _, err := db.Exec(`INSERT INTO checkpoints (consumer) VALUES ($1)`, delivery.Consumer); err != nil {
+		t.Fatal(err)
+	}
 	step("replay-none", "webhook replay "+id("store")+" --since 2026-07-01T00:00:00Z")
 	step("replay-count", "webhook replay "+id("store")+" --since 2026-07-01T00:00:00Z --count --failed-only -o json")
 	step("replay-no-since", "webhook replay "+id("store"))
@@ -84,5 +86,27 @@ func TestGoldenWebhookCommands(t *testing.T) {
 	step("resend-none", "delivery resend "+id("store")+"/01981f5c-7d2e-7b3c-9a4b-e1f2a3b4c5d6")
 	if r := c.run(t, "webhook", "deliveries", id("chord")); r.status != exitOK || !strings.Contains(r.stdout, "a test") || !strings.Contains(r.stdout, "order_completed") {
 		t.Errorf("deliveries: %s%s", r.stdout, r.stderr)
+	}
+}
+
+// A webhook can name every event that `event-types` lists for its profile, and what stands for one.
+func TestWebhookCreateTakesEveryEvent(t *testing.T) {
+	t.Parallel()
+	c := on(pgtest.New(t).DSN)
+	for _, name := range profileNames() {
+		var listed []struct{ Name string }
+		r := c.run(t, "event-types", "--profile", name, "-o", "json")
+		if err := json.Unmarshal([]byte(r.stdout), &listed); err != nil || len(listed) == 0 {
+			t.Fatalf("%s: %v, %s", name, err, r.stderr)
+		}
+		events := map[string][]string{"chord": {"shipping_delivery_status_updated"}, "ordergroove": {"subscription.created"}}[name]
+		for _, e := range listed {
+			events = append(events, e.Name)
+		}
+		r = c.run(t, "webhook", "create", "--name", name, "--url", "https://shop.example.com/", "--profile", name, "--events", strings.Join(events, ","), "-o", "json")
+		var made struct{ Events []string }
+		if err := json.Unmarshal([]byte(r.stdout), &made); err != nil || r.status != exitOK || len(made.Events) != len(events) {
+			t.Errorf("%s: took %d of %d events: %s", name, len(made.Events), len(events), r.stderr)
+		}
 	}
 }

@@ -65,9 +65,10 @@ type queue struct {
 	sendable  []*item      // in the order in which they became so
 	window    int          // how many senders the receiver has earned
 	senders   int
-	own       bool // one of them uses the queue's own slot
-	failures  int  // in a row, as last recorded
-	atRisk    int  // attempts under way, and failures that are not recorded yet
+	own       bool      // one of them uses the queue's own slot
+	failures  int       // in a row, as last recorded
+	atRisk    int       // attempts under way, and failures that are not recorded yet
+	quiet     time.Time // nothing is begun before, because the receiver asked for that
 	bucket    bucket
 	pausing   *time.Timer // until the next attempt is allowed; nil where none is waited for
 }
@@ -85,6 +86,9 @@ var (
 )
 
 const firstWindow = 8
+
+// maxQuiet bounds how long an answer to one delivery keeps all others of its webhook waiting. Then one of them asks again.
+const maxQuiet = 5 * time.Minute
 
 func newQueue(d *Deliverer, number, fence int64, t *target, until time.Time) *queue {
 	q := &queue{
@@ -113,10 +117,14 @@ func (q *queue) arrived() {
 	signal(q.wake)
 }
 
-// elapsed wakes the reader if a retry is due.
+// elapsed goes on once the receiver's time of quiet is over, and wakes the reader if a retry is due.
 func (q *queue) elapsed(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !q.quiet.IsZero() && !q.quiet.After(now) {
+		q.quiet = time.Time{}
+		q.startSenders()
+	}
 	if !q.due.IsZero() && !q.due.After(now) {
 		signal(q.wake)
 	}
@@ -228,7 +236,7 @@ func (q *queue) startSenders() {
 
 // mayBegin says whether there is an item to send and an attempt may begin now. The caller holds the lock.
 func (q *queue) mayBegin() bool {
-	if q.closing || q.target.fault != nil || len(q.sendable) == 0 {
+	if q.closing || q.target.fault != nil || len(q.sendable) == 0 || q.d.config.Clock().Before(q.quiet) {
 		return false
 	}
 	// No more attempts are under way than may fail: a circuit that opens after so many failures has seen exactly so many.
@@ -348,6 +356,9 @@ func (q *queue) finish(o *outcome) {
 	switch {
 	case o.overload && o.askedToSlowDown():
 		q.window = 1
+		if until := q.d.config.Clock().Add(min(o.retryAfter, maxQuiet)); o.retryAfter > 0 && until.After(q.quiet) {
+			q.quiet = until
+		}
 	case o.overload:
 		q.window = max(1, q.window/2)
 	case o.kind == delivered:
@@ -436,8 +447,8 @@ func (q *queue) recorded(outcomes []*outcome, s standing, lost bool) {
 // retarget changes where and how the queue sends from now on.
 func (q *queue) retarget(t *target) {
 	q.mu.Lock()
-	q.target = t
-	q.startSenders() // the rate may have changed
+	q.target, q.quiet = t, time.Time{}
+	q.startSenders() // the rate or the receiver may have changed, or the webhook was reset
 	q.mu.Unlock()
 	signal(q.wake)
 }

@@ -200,6 +200,7 @@ func TestPlans(t *testing.T) {
 			"given up":   {2500, listDeliveries, []any{1, last, last, 0, "-", "given_up", "", pq.StringArray{""}, "-infinity", 51, 51}},
 			"replay":     {1500, replayPage, replayed(positions[0])},
 			"failures":   {2500, failurePage, replayed(0)},
+			"a stream":   {2500, ofStreamQuery, []any{"default", "counter/7", 0}},
 			"renew":      {300, renew, []any{owner, "5 s", pq.Int64Array{1}, pq.Int64Array{1}}},
 		} {
 			for _, generic := range []bool{false, true} {

@@ -129,6 +129,13 @@ func (*ReplayTooLargeError) Error() string {
 	return fmt.Sprintf("more than %d events would be sent again: ask for a shorter time", MaxReplay)
 }
 
+// NoRelayError says that nothing can be sent again, because no relay has ever run.
+type NoRelayError struct{}
+
+func (*NoRelayError) Error() string {
+	return "no relay has run on this database yet, so there is nothing to send again"
+}
+
 // replay is a [Replay] with everything filled in.
 type replay struct {
 	number      int64
@@ -143,20 +150,25 @@ type replay struct {
 
 const resolveReplay = `
 SELECT w.number, w.workspace, w.types, log_place($3), c.transaction_id, c.position, now()
-FROM webhooks w JOIN checkpoints c ON c.consumer = $4
+FROM webhooks w LEFT JOIN checkpoints c ON c.consumer = $4
 WHERE w.workspace = $1 AND w.id = $2 AND w.deleted_at IS NULL`
 
 func (r Replay) resolve(ctx context.Context, db *sql.DB, workspace, webhookID string) (x replay, err error) {
 	x = replay{since: r.Since, until: r.Until, failedOnly: r.FailedOnly}
 	var now time.Time
+	var upTo struct{ transactionID, position sql.NullInt64 }
 	err = db.QueryRowContext(ctx, resolveReplay, workspace, webhookID, r.Since.Add(-early), Consumer).Scan(&x.webhook, &x.workspace,
-		(*pq.StringArray)(&x.types), &x.after.transactionID, &x.upTo.transactionID, &x.upTo.position, &now)
+		(*pq.StringArray)(&x.types), &x.after.transactionID, &upTo.transactionID, &upTo.position, &now)
 	if errors.Is(err, sql.ErrNoRows) {
 		return x, &domain.NotFoundError{Kind: "webhook", ID: webhookID}
 	}
 	if err != nil {
 		return x, pgerr.Wrap("prepare a replay", err)
 	}
+	if !upTo.transactionID.Valid {
+		return x, &NoRelayError{}
+	}
+	x.upTo = key{upTo.transactionID.Int64, upTo.position.Int64}
 	x.after.position = 1<<63 - 1 // behind all of that transaction
 	if len(r.Types) > 0 {
 		x.types = r.Types
@@ -209,7 +221,8 @@ func (x *replay) count(ctx context.Context, db *sql.DB) (n int, err error) {
 	return n, nil
 }
 
-// CountReplay returns how many events [StartReplay] would send again. It returns a [*ReplayTooLargeError] or a [*domain.NotFoundError].
+// CountReplay returns how many events [StartReplay] would send again. It returns a [*ReplayTooLargeError], a
+// [*NoRelayError] or a [*domain.NotFoundError].
 func CountReplay(ctx context.Context, db *sql.DB, workspace, webhookID string, r Replay) (int, error) {
 	x, err := r.resolve(ctx, db, workspace, webhookID)
 	if err != nil {
@@ -222,7 +235,7 @@ func CountReplay(ctx context.Context, db *sql.DB, workspace, webhookID string, r
 // whatever else is under way. It returns how many there are. A relay lays them out bit by bit; what it has done and what is left is kept in
 // the database, so that nothing is lost or doubled if it stops in between. What is still open is not sent twice.
 //
-// It returns a [*ReplayTooLargeError] or a [*domain.NotFoundError].
+// It returns a [*ReplayTooLargeError], a [*NoRelayError] or a [*domain.NotFoundError].
 func StartReplay(ctx context.Context, db *sql.DB, workspace, webhookID string, r Replay) (n int, err error) {
 	x, err := r.resolve(ctx, db, workspace, webhookID)
 	if err != nil {

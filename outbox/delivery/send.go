@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -63,7 +64,7 @@ func (s *sender) attempt(ctx context.Context, t *target, m profile.Message) (a a
 	// Not an http.Client, which would follow redirects.
 	response, err := s.transport.RoundTrip(request)
 	if err != nil {
-		a.problem = explain(err, t.profile.Timeout)
+		a.problem = explain(err, t.url.Hostname(), t.profile.Timeout)
 		return a
 	}
 	defer response.Body.Close()
@@ -169,8 +170,8 @@ func classOf(problem string) string {
 }
 
 // explain says in plain words, behind one of [ErrorClasses], why a request got no answer. The words contain nothing of the URL but a host's name: neither a path nor
-// a query, which may hold secrets.
-func explain(err error, timeout time.Duration) string {
+// a query, which may hold secrets. And they do not say to which address a name leads in here: who may make webhooks need not know our networks.
+func explain(err error, host string, timeout time.Duration) string {
 	var (
 		blocked   *BlockedTargetError
 		dns       *net.DNSError
@@ -187,6 +188,9 @@ func explain(err error, timeout time.Duration) string {
 	}
 	switch {
 	case errors.As(err, &blocked):
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "blocked: the name " + strconv.Quote(host) + " leads to an address that is not public, and not among the targets that are allowed"
+		}
 		return "blocked: " + blocked.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Sprintf("timeout: no complete answer within %s", timeout)

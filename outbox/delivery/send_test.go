@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/waybill-dev/waybill/outbox/profile"
 )
@@ -246,4 +248,30 @@ func TestRequestsAreHTTP1AndUncompressed(t *testing.T) {
 	if got.ProtoMajor != 1 || got.Header.Get("Accept-Encoding") != "" || got.Header.Get("Idempotency-Key") != "" || got.ContentLength != int64(len(hello.Body)) {
 		t.Errorf("the request was %s, %v", got.Proto, got.Header)
 	}
+}
+
+// Whatever a receiver answers, what is kept of it is small and can be stored and shown, and what it asks for is within bounds.
+func FuzzAnswers(f *testing.F) {
+	f.Add("X-Trace", "abc", "120", []byte("said"))
+	f.Add("x\x00y", "\xff\x00", "Fri, 02 Jan 2026 03:04:05 GMT", []byte("\xf0\x9f\x98"))
+	f.Add("A", strings.Repeat("ü", 300), "-1", []byte(strings.Repeat("ü", 600)))
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, name, value, after string, body []byte) {
+		kept := keptHeaders(http.Header{name: {value, value}, "Zz": {value}})
+		object := map[string]string{}
+		if err := json.Unmarshal([]byte(kept), &object); kept != "" && err != nil || len(kept) > maxHeaders || strings.Contains(kept, `\u0000`) {
+			t.Errorf("headers %q, %v", kept, err)
+		}
+		for _, v := range object {
+			if len(v) > 3*maxValue { // a byte that is no text becomes a mark of three
+				t.Errorf("a value of %d bytes", len(v))
+			}
+		}
+		if text := clean(body); !utf8.ValidString(text) || strings.Contains(text, "\x00") || len(text) > maxExcerpt {
+			t.Errorf("excerpt %q", text)
+		}
+		if asked := retryAfter(after, now); asked < 0 || asked > maxRetryAfter {
+			t.Errorf("Retry-After %q is %s", after, asked)
+		}
+	})
 }

@@ -30,7 +30,7 @@ func Chord(aggregates map[string]*domain.Aggregate) *Profile {
 		Success: func(status int) bool {
 			return status == http.StatusOK || status == http.StatusCreated || status == http.StatusAccepted || status == http.StatusNoContent
 		},
-		GivesUp:  gone,
+		GivesUp:  never,
 		Timeout:  15 * time.Second,
 		Schedule: Schedule{Pauses: chordRetries},
 	}

@@ -32,7 +32,7 @@ func CommerceLayer(aggregates map[string]*domain.Aggregate) *Profile {
 		NewSecret: newHexSecret,
 		Rotation:  Rotation,
 		Success:   successful,
-		GivesUp:   gone,
+		GivesUp:   never,
 		Timeout:   5 * time.Second,
 		Schedule:  Schedule{Pauses: commerceLayerRetries},
 		Circuit:   Circuit{NoticeAt: 5, OpenAt: 30},

@@ -27,10 +27,10 @@ func webhookLives() [][]domain.Command {
 			ConsecutiveFailures: failures, FailingSince: &since, OccurredAt: since.Add(minutes * time.Minute)}
 	}
 	gone := report("disabled", 1, 90)
-	gone.Reason = "the receiver answered 410 Gone"
+	gone.WebhookID, gone.Profile, gone.Reason = "wh_sample_2", "native", "the receiver answered 410 Gone"
 	return [][]domain.Command{{
-		report("failing", 5, 10), report("recovered", 7, 20), report("failing", 5, 50), report("circuit_opened", 30, 70), report("reset", 30, 80), gone,
-	}}
+		report("failing", 5, 10), report("recovered", 7, 20), report("failing", 5, 50), report("circuit_opened", 30, 70), report("reset", 30, 80),
+	}, {gone}}
 }
 
 func orderLives() [][]domain.Command {

@@ -53,6 +53,7 @@ func Native(aggregates map[string]*domain.Aggregate) *Profile {
 		GivesUp:   gone,
 		Timeout:   15 * time.Second,
 		Schedule:  Schedule{Pauses: NativeRetries},
+		Circuit:   Circuit{NoticeAt: 5},
 		samples:   sampler(aggregates),
 	}
 }

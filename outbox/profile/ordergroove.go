@@ -32,7 +32,7 @@ func Ordergroove(aggregates map[string]*domain.Aggregate) *Profile {
 		NewSecret: newHexSecret,
 		Rotation:  Rotation,
 		Success:   successful,
-		GivesUp:   gone,
+		GivesUp:   never,
 		Timeout:   5 * time.Second,
 		Schedule:  Schedule{Sweep: ordergrooveSweep, MaxRetries: int(ordergrooveRetries)},
 	}

@@ -203,8 +203,11 @@ func (s Set) Names() []string {
 // successful is the usual answer to what counts as success.
 func successful(status int) bool { return status >= 200 && status <= 299 }
 
-// gone is the usual answer to what ends a delivery for good.
+// gone is what ends a delivery for good by the Standard Webhooks specification.
 func gone(status int) bool { return status == http.StatusGone }
+
+// never is for platforms that say that they try again after every failure.
+func never(int) bool { return false }
 
 // field appends a name and a JSON value, which is compact already, to an object under construction.
 func field(b []byte, name string, value json.RawMessage) []byte {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -255,6 +256,40 @@ func TestOtherLivesInEachPlatformsWords(t *testing.T) {
 			subscription.CreateItem{ItemID: "i", OrderID: "o", Product: "p", Quantity: 1, Currency: "USD"}, subscription.MoveItem{ItemID: "i", OrderID: "q"},
 			subscription.PostponeItem{ItemID: "i", OrderID: "r"}, subscription.PlaceItem{ItemID: "i"},
 		}, "ordergroove", "item.create item.out_of_stock item.successfully_placed"},
+		{[]domain.Command{
+			subscription.CreateItem{ItemID: "i", OrderID: "o", Product: "p", Quantity: 1, Currency: "USD"}, subscription.ChangeItemQuantity{ItemID: "i", Quantity: 2},
+			subscription.ChangeItemQuantity{ItemID: "i", Quantity: 2}, subscription.ChangeItemPrice{ItemID: "i", UnitPrice: 5},
+			subscription.ChangeItemPrice{ItemID: "i", UnitPrice: 5}, subscription.ChangeItemProduct{ItemID: "i", Product: "q"},
+			subscription.SubscribeItem{ItemID: "i", SubscriptionID: "s"}, subscription.RemoveItem{ItemID: "i"},
+		}, "ordergroove", "item.create item.change_quantity item.update_price item.item_subscribe item.remove"},
+		{[]domain.Command{
+			subscription.Create{SubscriberID: "c", SubscriptionID: "s", Product: "p", Quantity: 1, Every: 1, Period: "days"},
+			subscription.Create{SubscriberID: "c", SubscriptionID: "t", Product: "p", Quantity: 1, Every: 1, Period: "days"}, // is a subscriber already
+			subscription.ChangeProduct{SubscriberID: "c", SubscriptionID: "s", Product: "q"},
+			subscription.ChangeComponents{SubscriberID: "c", SubscriptionID: "s", Components: []subscription.Component{{Product: "r", Quantity: 1}}},
+			subscription.ChangeFrequency{SubscriberID: "c", SubscriptionID: "s", Every: 2, Period: "weeks"},
+			subscription.ChangeFrequency{SubscriberID: "c", SubscriptionID: "s", Every: 2, Period: "weeks"},
+			subscription.ChangeShippingAddress{SubscriberID: "c", SubscriptionID: "s", ShippingAddressID: "a"},
+			subscription.ChangePayment{SubscriberID: "c", SubscriptionID: "s", PaymentID: "p"},
+			subscription.Cancel{SubscriberID: "c", SubscriptionID: "s"}, // one is left
+			subscription.Cancel{SubscriberID: "c", SubscriptionID: "t"},
+		}, "ordergroove", "subscriber.create subscription.create subscription.create subscription.sku_swap subscription.change_components " +
+			"subscription.change_frequency subscription.change_shipping_address subscription.change_payment subscription.cancel subscription.cancel subscriber.cancel"},
+		{[]domain.Command{
+			customer.CreateSubscription{SubscriptionID: "s", CustomerID: "c", Person: customer.Person{Email: "customer@example.com"}, Reference: "news"},
+			customer.DestroySubscription{SubscriptionID: "s"},
+		}, "commercelayer", "customer_subscriptions.create customer_subscriptions.destroy"},
+		{[]domain.Command{
+			customer.CreatePasswordReset{PasswordResetID: "p", CustomerID: "c", Person: customer.Person{Email: "customer@example.com"}},
+			customer.DestroyPasswordReset{PasswordResetID: "p"},
+		}, "commercelayer", "customer_password_resets.create customer_password_resets.destroy"},
+		{[]domain.Command{ // no platform has words for an end like these
+			imports.Create{ImportID: "i", ResourceType: "skus", Inputs: 1}, imports.Interrupt{ImportID: "i", Reason: "damaged"},
+		}, "commercelayer", "imports.create"},
+		{[]domain.Command{
+			batch.Create{BatchID: "b", Expected: 2}, batch.AddOrder{BatchID: "b", OrderID: "1"}, batch.DropOrder{BatchID: "b"},
+		}, "goody", "order_batch.created order_batch.completed"},
+		{[]domain.Command{gift.Create{GiftID: "g", OrderID: "o"}, gift.Cancel{GiftID: "g"}}, "goody", ""},
 	} {
 		happened := live(t, c.life...)
 		for name, p := range All(everything) {
@@ -363,22 +398,23 @@ func TestPolicies(t *testing.T) {
 		retries        int
 		circuit        Circuit
 		all, noSecret  bool
+		givesUp        bool // at 410
 		aliases        int
 		firstLastPause [2]time.Duration
 	}{
-		"native":        {any2xx, 15 * time.Second, 9, Circuit{}, true, false, 0, [2]time.Duration{5 * time.Second, 24 * time.Hour}},
-		"commercelayer": {any2xx, 5 * time.Second, 10, Circuit{NoticeAt: 5, OpenAt: 30}, false, false, 0, [2]time.Duration{10 * time.Second, 4 * time.Hour}},
-		"chord":         {[]int{200, 201, 202, 204}, 15 * time.Second, 5, Circuit{}, false, true, 1, [2]time.Duration{time.Minute, 6 * time.Hour}},
-		"goody":         {any2xx, 15 * time.Second, 7, Circuit{DisableAfter: 120 * time.Hour}, true, false, 0, [2]time.Duration{5 * time.Second, 10 * time.Hour}},
-		"ordergroove":   {any2xx, 5 * time.Second, 864, Circuit{}, true, false, 1, [2]time.Duration{}},
-		"up42":          {any2xx, 15 * time.Second, 5, Circuit{}, false, true, 0, [2]time.Duration{time.Minute, 5 * time.Hour}},
+		"native":        {any2xx, 15 * time.Second, 9, Circuit{NoticeAt: 5}, true, false, true, 0, [2]time.Duration{5 * time.Second, 24 * time.Hour}},
+		"commercelayer": {any2xx, 5 * time.Second, 10, Circuit{NoticeAt: 5, OpenAt: 30}, false, false, false, 0, [2]time.Duration{10 * time.Second, 4 * time.Hour}},
+		"chord":         {[]int{200, 201, 202, 204}, 15 * time.Second, 5, Circuit{}, false, true, false, 1, [2]time.Duration{time.Minute, 6 * time.Hour}},
+		"goody":         {any2xx, 15 * time.Second, 7, Circuit{DisableAfter: 120 * time.Hour}, true, false, true, 0, [2]time.Duration{5 * time.Second, 10 * time.Hour}},
+		"ordergroove":   {any2xx, 5 * time.Second, 864, Circuit{}, true, false, false, 1, [2]time.Duration{}},
+		"up42":          {any2xx, 15 * time.Second, 5, Circuit{}, false, true, true, 0, [2]time.Duration{time.Minute, 5 * time.Hour}},
 	} {
 		p := all[name]
 		for status := 100; status < 600; status++ {
 			if want := slices.Contains(c.success, status) || len(c.success) == len(any2xx) && status/100 == 2; p.Success(status) != want {
 				t.Errorf("%s: success of %d is %v", name, status, !want)
 			}
-			if p.GivesUp(status) != (status == http.StatusGone) {
+			if p.GivesUp(status) != (c.givesUp && status == http.StatusGone) {
 				t.Errorf("%s: giving up at %d is %v", name, status, p.GivesUp(status))
 			}
 		}
@@ -564,6 +600,41 @@ func TestCommerceLayerIncludes(t *testing.T) {
 	}
 	if _, there := relationships["line_items"].(map[string]any)["data"]; there {
 		t.Error("what is not asked for has only links")
+	}
+}
+
+// Ordergroove sends the order alone, and besides it what was asked for and nothing else.
+func TestOrdergrooveIncludes(t *testing.T) {
+	t.Parallel()
+	p := Ordergroove(everything)
+	o, err := p.Sample("order.success")
+	check(t, err)
+	for _, asked := range append([][]string{nil, {"items", "subscriptions"}, p.Includes}, slices.Collect(slices.Chunk(p.Includes, 1))...) {
+		o.Include = asked
+		m, err := p.Render(o)
+		check(t, err)
+		data := at(t, m, "data").(map[string]any)
+		snapshot, _ := data["snapshot"].(map[string]any)
+		if got := slices.Sorted(maps.Keys(snapshot)); !slices.Equal(got, asked) || (data["snapshot"] == nil) != (asked == nil) {
+			t.Errorf("asked for %v, got %v", asked, got)
+		}
+		if at(t, m, "data", "object", "public_id") != "ord_1" || at(t, m, "data", "object", "items") != nil {
+			t.Errorf("asked for %v: %s", asked, m.Body)
+		}
+	}
+	o.Include = []string{"items", "subscriptions", "customer"}
+	m, err := p.Render(o)
+	check(t, err)
+	for _, c := range []struct {
+		want any
+		path []any
+	}{
+		{"mug-blue", []any{"items", 0, "product"}}, {2.0, []any{"items", 0, "quantity"}}, {"29.00", []any{"items", 0, "total_price"}},
+		{"sub_1", []any{"items", 1, "subscription"}}, {"sub_1", []any{"subscriptions", 0, "public_id"}}, {"cus_1", []any{"customer", "merchant_user_id"}},
+	} {
+		if got := at(t, m, append([]any{"data", "snapshot"}, c.path...)...); got != c.want {
+			t.Errorf("%v is %v, want %v", c.path, got, c.want)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/domain/stock"
 	"github.com/waybill-dev/waybill/domain/subscription"
+	"github.com/waybill-dev/waybill/domain/webhook"
 )
 
 var update = flag.Bool("update", false, "write the golden files, and the tables of docs/profiles.md, anew")
@@ -27,7 +28,7 @@ var update = flag.Bool("update", false, "write the golden files, and the tables 
 // everything is every aggregate that profiles tell of.
 var everything = byName(order.Aggregate(), stock.Aggregate(), batch.Aggregate(), gift.Aggregate(), customer.Aggregate(),
 	customer.SubscriptionAggregate(), customer.PasswordResetAggregate(), imports.Aggregate(), subscription.SubscriberAggregate(),
-	subscription.ItemAggregate())
+	subscription.ItemAggregate(), webhook.Aggregate())
 
 func byName(aggregates ...*domain.Aggregate) map[string]*domain.Aggregate {
 	byName := map[string]*domain.Aggregate{}
@@ -216,6 +217,48 @@ func TestSchemasRefuse(t *testing.T) {
 		spoil(body)
 		if compiled.Validate(body) == nil {
 			t.Errorf("%s is valid", name)
+		}
+	}
+}
+
+// No schema takes nothing at all, a body that lacks a part, or one that tells of another event by its name.
+func TestEachSchemaRefuses(t *testing.T) {
+	t.Parallel()
+	marks := map[string]string{"native": "type", "chord": "event_name", "goody": "event_type", "ordergroove": "type", "up42": "event"}
+	for name, p := range All(everything) {
+		for _, e := range p.Events {
+			schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(e.Schema()))
+			check(t, err)
+			compiler := jsonschema.NewCompiler()
+			check(t, compiler.AddResource("urn:it", schema))
+			compiled, err := compiler.Compile("urn:it")
+			check(t, err)
+			o, err := p.Sample(e.Name)
+			check(t, err)
+			m, err := p.Render(o)
+			check(t, err)
+			var body map[string]any
+			check(t, json.Unmarshal(m.Body, &body))
+			check(t, compiled.Validate(body))
+			for key, value := range body {
+				delete(body, key)
+				if compiled.Validate(body) == nil {
+					t.Errorf("%s %s is valid without %s", name, e.Name, key)
+				}
+				body[key] = []any{}
+				if compiled.Validate(body) == nil {
+					t.Errorf("%s %s is valid with a list for %s", name, e.Name, key)
+				}
+				body[key] = value
+			}
+			if mark := marks[name]; mark != "" {
+				if body[mark] = "another"; compiled.Validate(body) == nil {
+					t.Errorf("%s %s is valid under another name", name, e.Name)
+				}
+			}
+			if compiled.Validate(map[string]any{}) == nil || compiled.Validate(nil) == nil {
+				t.Errorf("%s %s: nothing at all is valid", name, e.Name)
+			}
 		}
 	}
 }

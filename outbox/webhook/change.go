@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"crypto/subtle"
 	"database/sql"
 	"time"
 
@@ -44,12 +45,6 @@ func (s *Store) UpdateTx(ctx context.Context, tx *sql.Tx, workspace, id string, 
 	if err != nil {
 		return Webhook{}, err
 	}
-	if u.Active != nil && *u.Active && w.Health.State == Disabled {
-		if err := s.closeCircuit(ctx, tx, id); err != nil {
-			return Webhook{}, err
-		}
-		w.Health = Health{State: Healthy}
-	}
 	set(&w.Name, u.Name)
 	set(&w.URL, u.URL)
 	set(&w.Filter, u.Filter)
@@ -68,30 +63,70 @@ func (s *Store) UpdateTx(ctx context.Context, tx *sql.Tx, workspace, id string, 
 	}
 	invalid := &InvalidError{}
 	types := w.check(s.config.Profiles, s.config.AllowHTTP, invalid)
+	rotates := false
+	if u.Secret != nil {
+		if *u.Secret == "" {
+			invalid.add("secret", "must not be empty; leave it out to keep the present one")
+		}
+		chooseSecret(s.config.Profiles[w.Profile], *u.Secret, invalid)
+		present, err := s.holds(ctx, tx, workspace, id, *u.Secret)
+		if err != nil {
+			return Webhook{}, pgerr.Wrap(op, err)
+		}
+		rotates = !present
+	}
 	if len(invalid.Fields) > 0 {
 		return Webhook{}, invalid
 	}
 	w.UpdatedAt = s.now()
-	// Where the name is taken nothing fails: an error would spoil the caller's transaction.
-	result, err := tx.ExecContext(ctx, `
+	taken, err := nameTaken(ctx, tx, `
 		UPDATE webhooks SET name = $3, url = $4, events = $5::text[], types = $6::text[], include = $7::text[], filter = $8, rate_limit = $9,
 			retries = $10::bigint[], ordered = $11, active = coalesce($12, active), updated_at = $13, revision = revision + 1
-		WHERE id = $1 AND workspace = $2 AND deleted_at IS NULL AND NOT EXISTS (
-			SELECT FROM webhooks o WHERE o.workspace = $2 AND o.name = $3 AND o.id <> $1 AND o.deleted_at IS NULL)`,
+		WHERE id = $1 AND workspace = $2`,
 		id, workspace, w.Name, w.URL, pq.StringArray(w.Events), pq.StringArray(types), pq.StringArray(w.Include), w.Filter, w.RateLimit,
 		pauses(w.Retries), w.Ordered, u.Active, w.UpdatedAt)
-	if err != nil && pq.As(err, pqerror.UniqueViolation) != nil { // another transaction took the name at the same time
-		return Webhook{}, &NameTakenError{Workspace: workspace, Name: w.Name}
-	}
 	if err != nil {
 		return Webhook{}, pgerr.Wrap(op, err)
 	}
-	if updated, err := result.RowsAffected(); err != nil {
-		return Webhook{}, pgerr.Wrap(op, err)
-	} else if updated == 0 {
+	if taken {
 		return Webhook{}, &NameTakenError{Workspace: workspace, Name: w.Name}
 	}
-	return w, nil
+	if u.Active != nil && *u.Active && w.Health.State == Disabled {
+		if err := s.closeCircuit(ctx, tx, id); err != nil {
+			return Webhook{}, err
+		}
+		w.Health = Health{State: Healthy}
+	}
+	if rotates {
+		_, _, err = s.RotateSecretTx(ctx, tx, workspace, id, *u.Secret)
+	}
+	return w, err
+}
+
+// nameTaken runs a statement, and says whether it changed nothing because the name is taken, perhaps by a transaction at the same time.
+// Such a statement fails, which would spoil the caller's transaction: so it has a savepoint.
+func nameTaken(ctx context.Context, tx *sql.Tx, statement string, args ...any) (taken bool, err error) {
+	if _, err := tx.ExecContext(ctx, `SAVEPOINT name_taken`); err != nil {
+		return false, err
+	}
+	_, err = tx.ExecContext(ctx, statement, args...)
+	if taken = err != nil && pq.As(err, pqerror.UniqueViolation) != nil; taken {
+		_, err = tx.ExecContext(ctx, `ROLLBACK TO SAVEPOINT name_taken`)
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `RELEASE SAVEPOINT name_taken`)
+	}
+	return taken, err
+}
+
+// holds says whether a webhook's secret is this one.
+func (s *Store) holds(ctx context.Context, tx *sql.Tx, workspace, id string, secret Secret) (bool, error) {
+	var sealed []byte
+	if err := tx.QueryRowContext(ctx, `SELECT secret FROM webhooks WHERE id = $1`, id).Scan(&sealed); err != nil || len(sealed) == 0 {
+		return false, err
+	}
+	present, err := s.config.Sealer.Open(workspace, id, sealed)
+	return err == nil && subtle.ConstantTimeCompare([]byte(present), []byte(secret)) == 1, nil // one that cannot be opened is another
 }
 
 func set[T any](field *T, value *T) {
@@ -148,8 +183,9 @@ func (s *Store) RotateSecretTx(ctx context.Context, tx *sql.Tx, workspace, id st
 // Reset returns a [*domain.NotFoundError].
 func (s *Store) Reset(ctx context.Context, workspace, id string) (w Webhook, err error) {
 	err = s.transact(ctx, "reset a webhook", func(tx *sql.Tx) error {
-		// The circuit first: it is what whoever records attempts locks.
-		if _, err := get(tx.QueryRowContext(ctx, selectWebhook+` WHERE w.id = $1 AND w.workspace = $2 AND w.deleted_at IS NULL`, id, workspace), id); err != nil {
+		// The webhook first, as in an update. Whoever records attempts locks the circuit only.
+		if _, err := get(tx.QueryRowContext(ctx, selectWebhook+`
+			WHERE w.id = $1 AND w.workspace = $2 AND w.deleted_at IS NULL FOR NO KEY UPDATE OF w`, id, workspace), id); err != nil {
 			return err
 		}
 		if err := s.closeCircuit(ctx, tx, id); err != nil {

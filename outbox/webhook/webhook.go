@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -77,6 +78,7 @@ type Update struct {
 	Retries         *[]Duration // a pointer to nil brings the profile's schedule back
 	Active          *bool       // true also enables a webhook that failures have disabled; a circuit is closed by [Store.Reset] only
 	Ordered         *bool
+	Secret          *Secret // becomes the secret as by [Store.RotateSecret]; the one that it has already changes nothing
 }
 
 // Duration is a time.Duration that JSON has as a text, such as "5m0s".
@@ -186,7 +188,7 @@ func chooseSecret(p *profile.Profile, given Secret, invalid *InvalidError) Secre
 	}
 	if given != "" {
 		if _, err := p.Signer([]string{given.Reveal()}); err != nil {
-			invalid.add("secret", err.Error())
+			invalid.add("secret", strings.TrimPrefix(err.Error(), "a secret "))
 		}
 	}
 	return given
@@ -211,12 +213,20 @@ func checkURL(address string, allowHTTP bool) string {
 		return "has to begin with https://; plain http is not allowed here"
 	case u.Hostname() == "" || u.Opaque != "":
 		return "has to name a host"
+	case !portInRange(u.Port()):
+		return "has to have a port between 1 and 65535, or none"
 	case u.User != nil:
 		return "must not contain a user name or password; receivers tell us from others by the signature"
 	case u.Fragment != "" || strings.Contains(address, "#"):
 		return "must not have a fragment"
 	}
 	return ""
+}
+
+// portInRange says whether a port, which is empty or a number, can be connected to.
+func portInRange(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func printable(s string) bool {

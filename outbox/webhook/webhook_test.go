@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -192,6 +194,10 @@ func TestInvalid(t *testing.T) {
 		{func(n *New) { n.URL = "https://example.com/#part" }, "url"},
 		{func(n *New) { n.URL = "https://example.com/#" }, "url"},
 		{func(n *New) { n.URL = "https://example.com:port" }, "url"},
+		{func(n *New) { n.URL = "https://example.com:0" }, "url"},
+		{func(n *New) { n.URL = "https://example.com:65536" }, "url"},
+		{func(n *New) { n.URL = "https://example.com:65535" }, ""},
+		{func(n *New) { n.URL = "https://example.com:" }, ""},
 		{func(n *New) { n.URL = "https://example.com/" + strings.Repeat("x", 2048) }, "url"},
 		{func(n *New) { n.URL = "https://example.com:8443/a?b=c" }, ""},
 		{func(n *New) { n.URL = "https://[2606:4700::1111]/" }, ""},
@@ -430,6 +436,133 @@ func TestUpdateInATransaction(t *testing.T) {
 	}
 }
 
+// Two transactions take one name at the same time. The second is refused once the first has committed, and goes on.
+func TestRenamingAtOnce(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	ids := make([]string, 2)
+	for i := range ids {
+		w, _, err := s.Create(ctx, "acme", New{Name: fmt.Sprint("old ", i), URL: "https://example.com"})
+		check(t, err)
+		ids[i] = w.ID
+	}
+	name, other := "new", "another"
+	first, err := db.Begin()
+	check(t, err)
+	second, err := db.Begin()
+	check(t, err)
+	defer second.Rollback()
+	var pid int
+	check(t, second.QueryRow(`SELECT pg_backend_pid()`).Scan(&pid))
+	_, err = s.UpdateTx(ctx, first, "acme", ids[0], Update{Name: &name})
+	check(t, err)
+	refused := make(chan error)
+	go func() {
+		_, err := s.UpdateTx(ctx, second, "acme", ids[1], Update{Name: &name})
+		refused <- err
+	}()
+	for waits := false; !waits; {
+		check(t, db.QueryRow(`SELECT cardinality(pg_blocking_pids($1)) > 0`, pid).Scan(&waits))
+	}
+	check(t, first.Commit())
+	if err := <-refused; !errors.As(err, new(*NameTakenError)) {
+		t.Fatalf("the second: %v", err)
+	}
+	_, err = s.UpdateTx(ctx, second, "acme", ids[1], Update{Name: &other})
+	check(t, err)
+	check(t, second.Commit())
+	if got, err := s.Get(ctx, "acme", ids[1]); err != nil || got.Name != other {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A refused update leaves everything as it was, in a transaction that goes on, too.
+func TestRefusedUpdateChangesNothing(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	w, _, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com"})
+	check(t, err)
+	_, _, err = s.Create(ctx, "acme", New{Name: "two", URL: "https://example.com"})
+	check(t, err)
+	_, err = db.Exec(`INSERT INTO circuits (webhook, state, failures, failing_since, stopped_at, reason) SELECT number, 'disabled', 7, now(), now(), 'x'
+		FROM webhooks WHERE id = $1`, w.ID)
+	check(t, err)
+	before, err := s.Get(ctx, "acme", w.ID)
+	check(t, err)
+	yes, taken, nowhere := true, "two", "nowhere"
+	good, bad := NewSecret(), Secret("hunter2")
+	tx, err := db.Begin()
+	check(t, err)
+	for what, u := range map[string]Update{
+		"a taken name": {Active: &yes, Name: &taken, Secret: &good}, "a bad URL": {Active: &yes, URL: &nowhere, Secret: &good},
+		"a bad secret": {Active: &yes, Secret: &bad}, "no secret": {Active: &yes, Secret: new(Secret)},
+	} {
+		if _, err := s.UpdateTx(ctx, tx, "acme", w.ID, u); !errors.As(err, new(*InvalidError)) && !errors.As(err, new(*NameTakenError)) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	check(t, tx.Commit())
+	if got, err := s.Get(ctx, "acme", w.ID); err != nil || fmt.Sprintf("%+v", got.Health.State) != fmt.Sprintf("%+v", before.Health.State) || got.UpdatedAt != before.UpdatedAt {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// Enabling and resetting at the same time is fine: nobody waits in a circle.
+func TestEnableAndResetAtOnce(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	w, _, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com"})
+	check(t, err)
+	for range 30 {
+		_, err = db.Exec(`INSERT INTO circuits (webhook, state, failures, failing_since, stopped_at, reason) VALUES (1, 'disabled', 7, now(), now(), 'x')
+			ON CONFLICT (webhook) DO NOTHING`)
+		check(t, err)
+		yes := true
+		failures := make(chan error, 4)
+		for range 2 {
+			go func() { _, err := s.Update(ctx, "acme", w.ID, Update{Active: &yes}); failures <- err }()
+			go func() { _, err := s.Reset(ctx, "acme", w.ID); failures <- err }()
+		}
+		for range cap(failures) {
+			check(t, <-failures)
+		}
+	}
+	if got, err := s.Get(ctx, "acme", w.ID); err != nil || got.Health.State != Healthy || !got.Active {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A secret can be changed like any other parameter: it is rotated, unless it is the one that the webhook has already.
+func TestUpdateSecret(t *testing.T) {
+	t.Parallel()
+	s, db := newStore(t)
+	ctx := context.Background()
+	w, first, err := s.Create(ctx, "acme", New{Name: "one", URL: "https://example.com"})
+	check(t, err)
+	second := NewSecret()
+	for _, c := range []struct{ given, present, before Secret }{
+		{first, first, ""}, {second, second, first}, {second, second, first}, {first, first, second},
+	} {
+		_, err := s.Update(ctx, "acme", w.ID, Update{Secret: &c.given})
+		check(t, err)
+		var sealed [2][]byte
+		check(t, db.QueryRow(`SELECT secret, coalesce(secret_before, '') FROM webhooks`).Scan(&sealed[0], &sealed[1]))
+		for i, want := range []Secret{c.present, c.before} {
+			got := Secret("")
+			if len(sealed[i]) > 0 {
+				got, err = s.config.Sealer.Open("acme", w.ID, sealed[i])
+				check(t, err)
+			}
+			if got.Reveal() != want.Reveal() {
+				t.Errorf("secret %d is not the one that was expected", i)
+			}
+		}
+	}
+}
+
 // A secret that a profile can do without is made up only where one is asked for.
 func TestOptionalSecret(t *testing.T) {
 	t.Parallel()
@@ -517,6 +650,30 @@ func FuzzFilter(f *testing.F) {
 		again, errAgain := filter.Matches("order.placed", []byte(body))
 		if first != again || (err == nil) != (errAgain == nil) {
 			t.Errorf("%s gives %v and %v", expression, first, again)
+		}
+	})
+}
+
+// What is taken as a URL is one that can be connected to, has no place for a secret that would show, and is sent as it was given.
+func FuzzURL(f *testing.F) {
+	for _, address := range []string{"https://example.com:8443/a?b=c", "https://[::1%25lo]:1/", "https://user@example.com", "https://a\\b/", "https://example.com:0x1/", "HTTPS://ÄÖ.example/"} {
+		f.Add(address)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		if checkURL(address, true) != "" {
+			return
+		}
+		u, err := url.Parse(address)
+		if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https" {
+			t.Fatalf("%q: %+v, %v", address, u, err)
+		}
+		request, err := http.NewRequest(http.MethodPost, address, nil)
+		if err != nil {
+			t.Fatalf("%q: %v", address, err)
+		}
+		var wire bytes.Buffer
+		if err := request.Write(&wire); err == nil && (strings.Count(wire.String(), "\r\n\r\n") != 1 || strings.Count(wire.String(), "\nHost: ") != 1) {
+			t.Errorf("%q becomes more than one request: %q", address, wire.String())
 		}
 	})
 }

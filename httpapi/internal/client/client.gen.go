@@ -1184,7 +1184,10 @@ type WebhookUpdate struct {
 
 	// Retries The longest pause before each retry, such as 30s, 5m or 2h; an empty list for no retries, null for the profile's schedule.
 	Retries *[]string `json:"retries,omitempty"`
-	Url     *string   `json:"url,omitempty"`
+
+	// Secret Becomes the secret, in the form that the profile needs; the old one signs beside it for a day. The one that it has already changes nothing.
+	Secret *string `json:"secret,omitempty"`
+	Url    *string `json:"url,omitempty"`
 }
 
 // CreateChordEndpointParams defines parameters for CreateChordEndpoint.
@@ -1197,6 +1200,9 @@ type CreateChordEndpointParams struct {
 type ListEventTypesParams struct {
 	// Profile Whose names and bodies.
 	Profile *string `form:"profile,omitempty" json:"profile,omitempty"`
+
+	// IfNoneMatch The ETag of an earlier answer. Where nothing has changed since, the answer is 304 and has no body.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // SumUpDaysParams defines parameters for SumUpDays.
@@ -2300,6 +2306,21 @@ func NewListEventTypesRequest(server string, params *ListEventTypesParams) (*htt
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -4244,6 +4265,12 @@ func (r CreateChordEndpointResponse) ContentType() string {
 	return ""
 }
 
+// ListEventTypesResponse200Headers the declared response headers of an HTTP 200 response for ListEventTypes
+type ListEventTypesResponse200Headers struct {
+	CacheControl *string
+	ETag         *string
+}
+
 type ListEventTypesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4251,6 +4278,8 @@ type ListEventTypesResponse struct {
 	JSON200 *EventTypeList
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Failure
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListEventTypesResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5773,6 +5802,26 @@ func ParseListEventTypesResponse(rsp *http.Response) (*ListEventTypesResponse, e
 		}
 		response.JSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListEventTypesResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
