@@ -83,12 +83,18 @@ var invoices = domain.Define("invoice", []*domain.Machine{invoiceMachine},
 
 // decideInvoice says which events follow from a command, or why it is not legal.
 func decideInvoice(i invoice, command domain.Command) ([]domain.Event, error) {
+	if _, creates := command.(issueInvoice); !creates && i.ID == "" {
+		return nil, &domain.NotFoundError{Kind: "invoice", ID: command.StreamID().ID}
+	}
 	switch c := command.(type) {
 	case issueInvoice:
+		if i.ID != "" {
+			return nil, invoiceMachine.Refuse(c.CommandName(), "invoice "+i.ID, i.Status, "its id is taken")
+		}
 		return []domain.Event{invoiceIssued(c)}, nil
 	case payInvoice:
 		if _, ok := invoiceMachine.Fire(i.Status, "pay"); !ok {
-			return nil, invoiceMachine.Refuse(c.CommandName(), "invoice "+c.InvoiceID, i.Status, "")
+			return nil, invoiceMachine.Refuse(c.CommandName(), "invoice "+i.ID, i.Status, "")
 		}
 		return []domain.Event{invoicePaid{}}, nil
 	case remindOfInvoice:
