@@ -103,13 +103,14 @@ func decideInvoice(i invoice, command domain.Command) ([]domain.Event, error) {
 	return nil, fmt.Errorf("%T is not a command of an invoice", command)
 }
 
-// evolveInvoice returns the state after an event. It never refuses: what is recorded has happened.
+// evolveInvoice returns the state after an event. It never refuses, and asks no machine: what is recorded has happened, whatever the
+// machine allows by now.
 func evolveInvoice(i invoice, event domain.Event, _ time.Time) invoice {
 	switch e := event.(type) {
 	case invoiceIssued:
 		return invoice{ID: e.InvoiceID, Status: "open", Email: e.Email, Amount: e.Amount}
 	case invoicePaid:
-		i.Status, _ = invoiceMachine.Fire(i.Status, "pay")
+		i.Status = "paid"
 	}
 	return i
 }
