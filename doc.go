@@ -57,6 +57,7 @@
 //   - [*domain.InvalidCommandError]: the command's own fields are wrong; lists each of them.
 //   - [*domain.IllegalTransitionError]: the command is not legal now; names machine, status, command and what would be.
 //   - [*domain.NotFoundError]: the order, shipment, webhook, … does not exist.
+//   - [*domain.PanicError]: the code of an aggregate panicked; nothing was written.
 //   - [*domain.UnknownEventError]: a newer program wrote to the log what this one cannot read.
 //   - [*eventstore.ConflictError]: the stream is not at the version that the caller expects.
 //   - [*vault.KeyError]: what is personal cannot be read, because this process has another master key, or somebody altered it.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -67,7 +68,7 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 	}
 	defer done()
 	current, known := w.engine.cached(r.cacheKey())
-	if _, creates := command.(domain.Creator); creates && !known {
+	if _, creates := r.command.(domain.Creator); creates && !known {
 		current, known = entry{state: r.aggregate.New()}, true // most likely there is none yet; the append will tell
 	}
 	fresh := false               // whether current was compared with the database in this round
@@ -102,10 +103,14 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 		if err != nil {
 			return Result{}, err
 		}
+		next, err := r.after(current, batch, events)
+		if err != nil {
+			return Result{}, err
+		}
 		tried[batch.ID] = len(batch.Events)
 		err = w.engine.append(ctx, batch, adopter)
 		if err == nil {
-			w.engine.remember(r.cacheKey(), r.after(current, batch, events))
+			w.engine.remember(r.cacheKey(), next)
 			w.engine.Wake()
 			return r.result(batch.Head().Version, batch.Events), nil
 		}
@@ -138,6 +143,9 @@ func (w *Workspace) Execute(ctx context.Context, command domain.Command, options
 // the caller writes, or not at all. It does not decide anew after a lost race, because the caller's transaction may not see what the
 // rival did: on an [*eventstore.ConflictError], run the whole transaction again. The transaction stays usable after any refusal.
 func (w *Workspace) ExecuteTx(ctx context.Context, tx *sql.Tx, command domain.Command, options ...Option) (Result, error) {
+	if tx == nil {
+		return Result{}, invalid("execute", "tx", "is missing: begin a transaction, or use Execute")
+	}
 	r, err := w.newRequest(command, options)
 	if err != nil {
 		return Result{}, err
@@ -155,6 +163,9 @@ func (w *Workspace) ExecuteTx(ctx context.Context, tx *sql.Tx, command domain.Co
 	}
 	batch, adopter, err := r.batch(ctx, tx, current, events)
 	if err != nil {
+		return Result{}, err
+	}
+	if _, err := r.after(current, batch, events); err != nil {
 		return Result{}, err
 	}
 	_, err = w.engine.appendTx(ctx, tx, batch, adopter)
@@ -188,8 +199,8 @@ type request struct {
 
 // newRequest checks everything that can be checked without any state.
 func (w *Workspace) newRequest(command domain.Command, options []Option) (*request, error) {
-	if command == nil {
-		return nil, &domain.InvalidCommandError{Command: "nil", Fields: []domain.FieldError{{Field: "command", Message: "is missing"}}}
+	if command = plain(command); command == nil {
+		return nil, invalid("nil", "command", "is missing")
 	}
 	name := command.CommandName()
 	if err := w.check(name); err != nil {
@@ -197,7 +208,9 @@ func (w *Workspace) newRequest(command domain.Command, options []Option) (*reque
 	}
 	r := &request{workspace: w, metadata: domain.Metadata{Command: name}}
 	for _, option := range options {
-		option(r)
+		if option != nil {
+			option(r)
+		}
 	}
 	if r.key != nil {
 		r.metadata.IdempotencyKey = *r.key
@@ -219,7 +232,37 @@ func (w *Workspace) newRequest(command domain.Command, options []Option) (*reque
 	if fields := r.wrongOptions(); len(fields) > 0 {
 		return nil, &domain.InvalidCommandError{Command: name, Fields: fields}
 	}
-	return r, command.Validate()
+	if err := command.Validate(); err != nil {
+		return nil, err
+	}
+	if !isID(r.stream.ID) {
+		return nil, invalid(name, "id", fmt.Sprintf("%.80q cannot name a stream: use 1 to %d bytes of UTF-8 without NUL", r.stream.ID, maxOptionLength))
+	}
+	return r, nil
+}
+
+// plain is the command that a pointer points to, where its type is a command itself, and nil where the pointer is nil.
+func plain(command domain.Command) domain.Command {
+	v := reflect.ValueOf(command)
+	if v.Kind() != reflect.Pointer {
+		return command
+	}
+	if v.IsNil() {
+		return nil
+	}
+	if inner, ok := v.Elem().Interface().(domain.Command); ok {
+		return inner
+	}
+	return command
+}
+
+// isID says whether the log can hold a stream of that name. Most aggregates want more of their ids, which their commands check.
+func isID(id string) bool {
+	return id != "" && len(id) <= maxOptionLength && utf8.ValidString(id) && !strings.ContainsRune(id, 0)
+}
+
+func invalid(command, field, message string) error {
+	return &domain.InvalidCommandError{Command: command, Fields: []domain.FieldError{{Field: field, Message: message}}}
 }
 
 func (r *request) wrongOptions() (fields []domain.FieldError) {
@@ -264,7 +307,8 @@ func (r *request) refresh(ctx context.Context, tx *sql.Tx, e entry) (entry, []do
 }
 
 // decide answers the command on a state; a version that is not the expected one is a refusal like any other.
-func (r *request) decide(e entry) ([]domain.Event, error) {
+func (r *request) decide(e entry) (events []domain.Event, err error) {
+	defer domain.Rescue(&err, "deciding "+r.metadata.Command+" on "+r.stream.String())
 	if r.expect != nil && *r.expect != e.head.Version {
 		return nil, &eventstore.ConflictError{Stream: r.stream, Expected: *r.expect, Actual: e.head.Version}
 	}
@@ -310,7 +354,8 @@ func (r *request) repeat(ctx context.Context, tx *sql.Tx, tried map[uuid.UUID]in
 
 // batch encodes what was decided, and seals what is personal in it. It also returns whose the stream turns out to be, where it had been
 // nobody's until now.
-func (r *request) batch(ctx context.Context, tx *sql.Tx, current entry, events []domain.Event) (*eventstore.Batch, vault.Subject, error) {
+func (r *request) batch(ctx context.Context, tx *sql.Tx, current entry, events []domain.Event) (_ *eventstore.Batch, adopter vault.Subject, err error) {
+	defer domain.Rescue(&err, "encoding what follows from "+r.metadata.Command+" on "+r.stream.String())
 	facts := make([]eventstore.Fact, len(events))
 	size := 0
 	for i, e := range events {
@@ -322,11 +367,9 @@ func (r *request) batch(ctx context.Context, tx *sql.Tx, current entry, events [
 		size += len(data)
 	}
 	if size > maxCommandBytes {
-		return nil, "", &domain.InvalidCommandError{Command: r.metadata.Command, Fields: []domain.FieldError{
-			{Field: "command", Message: fmt.Sprintf("its events take %d bytes, at most %d are allowed", size, maxCommandBytes)}}}
+		return nil, "", invalid(r.metadata.Command, "command", fmt.Sprintf("its events take %d bytes, at most %d are allowed", size, maxCommandBytes))
 	}
-	adopter, err := r.seal(ctx, tx, current, events, facts)
-	if err != nil {
+	if adopter, err = r.seal(ctx, tx, current, events, facts); err != nil {
 		return nil, "", err
 	}
 	metadata, err := json.Marshal(r.metadata)
@@ -340,13 +383,14 @@ func (r *request) batch(ctx context.Context, tx *sql.Tx, current entry, events [
 	return eventstore.NewBatch(r.workspace.name, r.stream, current.head, facts, metadata, r.workspace.engine.config.Now(), key), adopter, nil
 }
 
-// after is the state once the batch is in the log.
-func (r *request) after(current entry, batch *eventstore.Batch, events []domain.Event) entry {
+// after is the state once the batch is in the log. It is asked for before the append: what cannot be folded must not get into the log.
+func (r *request) after(current entry, batch *eventstore.Batch, events []domain.Event) (_ entry, err error) {
+	defer domain.Rescue(&err, "folding what follows from "+r.metadata.Command+" into "+r.stream.String())
 	state := current.state
 	for i, e := range events {
 		state = r.aggregate.Evolve(state, e, batch.Events[i].RecordedAt)
 	}
-	return entry{state, batch.Head(), current.keys}.with(batch.Events)
+	return entry{state, batch.Head(), current.keys}.with(batch.Events), nil
 }
 
 func (r *request) result(version int, events []domain.Recorded) Result {

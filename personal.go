@@ -5,7 +5,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"database/sql"
+	"fmt"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -62,7 +65,13 @@ func (w *Workspace) ForgetTx(ctx context.Context, tx *sql.Tx, customerID string)
 }
 
 func (w *Workspace) forgetTx(ctx context.Context, tx *sql.Tx, subject vault.Subject) ([]uuid.UUID, error) {
-	if err := w.check("forget " + string(subject)); err != nil {
+	if err := w.check("forget"); err != nil {
+		return nil, err
+	}
+	if tx == nil {
+		return nil, invalid("forget", "tx", "is missing: begin a transaction, or use Forget")
+	}
+	if err := checkSubject("forget", subject); err != nil {
 		return nil, err
 	}
 	destroyed, err := w.engine.vault.ForgetTx(ctx, tx, w.name, subject)
@@ -84,6 +93,14 @@ func (w *Workspace) forgetTx(ctx context.Context, tx *sql.Tx, subject vault.Subj
 	return destroyed, nil
 }
 
+// checkSubject lets nobody believe that something was erased who gave an id that nobody can have.
+func checkSubject(op string, subject vault.Subject) error {
+	if kind, id, _ := strings.Cut(string(subject), "/"); kind == "" || id == "" || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
+		return invalid(op, "id", fmt.Sprintf("%.80q is nobody's id", id))
+	}
+	return nil
+}
+
 // PersonalKeys lists the keys of a customer, destroyed ones included.
 func (w *Workspace) PersonalKeys(ctx context.Context, customerID string) ([]vault.Key, error) {
 	return w.personalKeys(ctx, vault.Customer(customerID))
@@ -95,7 +112,10 @@ func (w *Workspace) PersonalKeysOfStream(ctx context.Context, stream domain.Stre
 }
 
 func (w *Workspace) personalKeys(ctx context.Context, subject vault.Subject) ([]vault.Key, error) {
-	if err := w.check("list the keys of " + string(subject)); err != nil {
+	if err := w.check("list keys"); err != nil {
+		return nil, err
+	}
+	if err := checkSubject("list keys", subject); err != nil {
 		return nil, err
 	}
 	return w.engine.vault.Keys(ctx, w.name, subject)

@@ -34,7 +34,7 @@ func (w *Workspace) Order(ctx context.Context, id string, options ...ReadOption)
 	return state.(order.Order), nil
 }
 
-// State returns an aggregate's folded state and version, now or as it was. It returns a [*domain.NotFoundError] for a stream that
+// State returns an aggregate's folded state and version, now or as it was. The state is the caller's own. It returns a [*domain.NotFoundError] for a stream that
 // has, or had, no events.
 func (w *Workspace) State(ctx context.Context, stream domain.StreamID, options ...ReadOption) (domain.State, int, error) {
 	if err := w.check("read " + stream.Aggregate); err != nil {
@@ -46,7 +46,12 @@ func (w *Workspace) State(ctx context.Context, stream domain.StreamID, options .
 	}
 	var at moment
 	for _, option := range options {
-		option(&at)
+		if option != nil {
+			option(&at)
+		}
+	}
+	if !isID(stream.ID) {
+		return nil, 0, &domain.NotFoundError{Kind: aggregate.Name, ID: stream.ID}
 	}
 	var current entry
 	var err error
@@ -61,7 +66,7 @@ func (w *Workspace) State(ctx context.Context, stream domain.StreamID, options .
 	if current.head.Version == 0 || at.version != nil && current.head.Version != *at.version {
 		return nil, 0, &domain.NotFoundError{Kind: aggregate.Name, ID: stream.ID}
 	}
-	return current.state, current.head.Version, nil
+	return domain.Copy(current.state), current.head.Version, nil
 }
 
 // now reads only what a cached state lacks.
@@ -105,6 +110,10 @@ func (w *Workspace) StreamHistory(ctx context.Context, stream domain.StreamID) i
 			yield(domain.Recorded{}, err)
 			return
 		}
+		if !isID(stream.ID) {
+			yield(domain.Recorded{}, &domain.NotFoundError{Kind: stream.Aggregate, ID: stream.ID})
+			return
+		}
 		none := true
 		for r, err := range w.engine.store.ReadStream(ctx, w.name, stream, 0) {
 			none = false
@@ -129,6 +138,9 @@ func (w *Workspace) VerifyOrder(ctx context.Context, id string) (events int, err
 func (w *Workspace) VerifyStream(ctx context.Context, stream domain.StreamID) (events int, err error) {
 	if err := w.check("verify " + stream.Aggregate); err != nil {
 		return 0, err
+	}
+	if !isID(stream.ID) {
+		return 0, &domain.NotFoundError{Kind: stream.Aggregate, ID: stream.ID}
 	}
 	events, err = eventstore.VerifyChain(w.engine.store.ReadStored(ctx, w.name, stream, 0))
 	if events == 0 && err == nil {

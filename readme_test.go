@@ -4,12 +4,14 @@ import (
 	"flag"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/waybill-dev/waybill/domain/order"
+	"github.com/waybill-dev/waybill/internal/pgtest"
 )
 
 var update = flag.Bool("update", false, "write README.md's generated parts anew")
@@ -20,10 +22,7 @@ func TestReadmeGolden(t *testing.T) {
 	example := readFile(t, "example_test.go")
 	_, example, _ = strings.Cut(example, "// README: begin\n")
 	example, _, _ = strings.Cut(example, "\t// README: end\n")
-	var code strings.Builder
-	for line := range strings.Lines(example) {
-		code.WriteString(strings.TrimPrefix(line, "\t"))
-	}
+	code := readmeHead + example + readmeTail
 
 	var machines strings.Builder
 	for _, m := range order.Aggregate().Machines {
@@ -31,7 +30,7 @@ func TestReadmeGolden(t *testing.T) {
 	}
 
 	want := readFile(t, "README.md")
-	got := replaceBetween(t, want, "```go\n", "```\n", code.String())
+	got := replaceBetween(t, want, "```go\n", "```\n", code)
 	got = replaceBetween(t, got, "<!-- machines: begin -->\n", "<!-- machines: end -->\n", "\n"+machines.String())
 	if *update {
 		if err := os.WriteFile("README.md", []byte(got), 0o644); err != nil {
@@ -41,6 +40,52 @@ func TestReadmeGolden(t *testing.T) {
 	}
 	if got != want {
 		t.Error("README.md does not show the example or the machines as they are now: run make generate")
+	}
+}
+
+// The README's program is the example's body, with what every program needs.
+const (
+	readmeHead = `package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/waybill-dev/waybill"
+	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/order"
+)
+
+func main() {
+	dsn := os.Getenv("DATABASE_URL")
+`
+	readmeTail = `}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+`
+)
+
+// The README's program, as it stands there, does what the README says.
+func TestReadmeProgram(t *testing.T) {
+	t.Parallel()
+	_, code, _ := strings.Cut(readFile(t, "README.md"), "```go\n")
+	code, _, _ = strings.Cut(code, "```\n")
+	main := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(main, []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.CommandContext(t.Context(), "go", "run", main)
+	run.Env = append(os.Environ(), "DATABASE_URL="+pgtest.New(t).DSN)
+	out, err := run.CombinedOutput()
+	if want := "1 order.created\n2 order.submitted\n3 payment.authorized\n4 order.authorized\n5 order.placed\n"; err != nil || string(out) != want {
+		t.Errorf("it ends with %v and prints\n%s", err, out)
 	}
 }
 

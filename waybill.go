@@ -3,6 +3,7 @@ package waybill
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -55,6 +56,9 @@ func Migrate(ctx context.Context, db *sql.DB) error {
 func New(db *sql.DB, config Config) (*Engine, error) { return newEngine(db, config, time.Now) }
 
 func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, error) {
+	if db == nil {
+		return nil, errors.New("the database is nil: give what sql.Open returned")
+	}
 	config = config.withDefaults()
 	keys, err := vault.New(vault.Config{DB: db, MasterKeys: config.masterKeys(), Watch: watch})
 	if err != nil {
@@ -64,6 +68,9 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 	e := &Engine{db: db, config: config, vault: keys, store: store, aggregates: map[string]*domain.Aggregate{}}
 	e.herald.DB, e.deliveries = db, delivery.NewMetrics()
 	for _, a := range append(slices.Clone(config.Aggregates), webhook.Aggregate()) {
+		if a == nil {
+			return nil, errors.New("one of Config.Aggregates is nil")
+		}
 		if err := a.Check(); err != nil {
 			return nil, err
 		}
@@ -71,6 +78,11 @@ func newEngine(db *sql.DB, config Config, watch func() time.Time) (*Engine, erro
 			return nil, fmt.Errorf("two aggregates are named %q", a.Name)
 		}
 		e.aggregates[a.Name] = a
+	}
+	for _, p := range config.Profiles {
+		if p == nil || p.Name == "" {
+			return nil, errors.New("one of Config.Profiles is nil, or has no name")
+		}
 	}
 	if e.views, err = projections.New(projections.Config{
 		DB: db, Projections: config.Projections, Personal: keys, Holding: vault.Holding{Vault: keys}, Logger: config.Logger, Listen: config.listen(),

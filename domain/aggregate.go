@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"time"
 )
 
@@ -28,6 +29,8 @@ type Aggregate struct {
 
 	personal *shape // of the state; nil where nothing in it is
 }
+
+var aggregateName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 // Define builds an aggregate from functions over its own state type.
 func Define[S any](
@@ -67,6 +70,9 @@ func (a *Aggregate) PersonalStrings(state State) []string {
 // Check finds mistakes in the aggregate's tables. The engine runs it before anything else.
 func (a *Aggregate) Check() error {
 	var errs []error
+	if !aggregateName.MatchString(a.Name) || a.New == nil || a.Decide == nil || a.Evolve == nil {
+		errs = append(errs, fmt.Errorf("aggregate %q: make it with Define, and give it a name of 1 to 63 of a-z 0-9 _ that begins with a letter", a.Name))
+	}
 	for _, m := range a.Machines {
 		if err := m.Check(); err != nil {
 			errs = append(errs, fmt.Errorf("aggregate %s: %w", a.Name, err))
@@ -76,7 +82,8 @@ func (a *Aggregate) Check() error {
 }
 
 // Fold applies recorded events to a state, in their order.
-func (a *Aggregate) Fold(state State, events ...Recorded) (State, error) {
+func (a *Aggregate) Fold(state State, events ...Recorded) (_ State, err error) {
+	defer Rescue(&err, "folding events of "+a.Name)
 	for _, r := range events {
 		e, err := a.Codec.Decode(r)
 		if err != nil {

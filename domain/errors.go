@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strings"
 )
 
@@ -75,4 +76,29 @@ func (e *UnknownEventError) Error() string {
 		return fmt.Sprintf("unknown event type %q: this program is older than the log, or the type was never registered", e.Type)
 	}
 	return fmt.Sprintf("event %s has schema version %d, this program reads up to %d: upgrade it", e.Type, e.SchemaVersion, e.Newest)
+}
+
+// PanicError says that the code of an aggregate or a profile panicked, which is a mistake in it. A command that it happens to writes
+// nothing.
+type PanicError struct {
+	Doing string // what was being done, such as "deciding order.place on order/ord_1"
+	Value any    // what it panicked with
+	Stack []byte // of the goroutine, for logs
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("%s panicked, which is a mistake in the program's code: %v", e.Doing, e.Value)
+}
+
+// Unwrap returns what it panicked with, where that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Rescue, where it is deferred, turns a panic into a [*PanicError].
+func Rescue(err *error, doing string) {
+	if value := recover(); value != nil {
+		*err = &PanicError{Doing: doing, Value: value, Stack: debug.Stack()}
+	}
 }

@@ -1,7 +1,9 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"sort"
@@ -133,15 +135,36 @@ func (c Codec) Types() []EventType {
 
 // Encode gives the data and schema version under which e is stored.
 func (c Codec) Encode(e Event) (data json.RawMessage, schemaVersion int, err error) {
+	if e == nil {
+		return nil, 0, errors.New("encode event: it is nil")
+	}
 	t, ok := c.types[e.EventType()]
 	if !ok {
 		return nil, 0, &UnknownEventError{Type: e.EventType()}
 	}
 	data, err = json.Marshal(e)
+	if err == nil {
+		err = storable(data)
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("encode event %s: %w", t.Name, err)
 	}
 	return data, t.SchemaVersion(), nil
+}
+
+// storable refuses texts that would come back as others: what is not UTF-8, encoding/json writes as the escape \ufffd, which it uses for
+// nothing else.
+func storable(data []byte) error {
+	for rest := data; ; {
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 {
+			return nil
+		}
+		if bytes.HasPrefix(rest[i:], []byte(`\ufffd`)) {
+			return errors.New("a text in it is not valid UTF-8: let the command's Validate refuse it")
+		}
+		rest = rest[i+2:] // in JSON something follows each backslash
+	}
 }
 
 // Decode reads a stored event, whatever schema version it was written in. It returns an [*UnknownEventError] for a type or

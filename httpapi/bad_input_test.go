@@ -47,6 +47,7 @@ func TestBadInput(t *testing.T) {
 		"null":                {post(`null`), 422, "invalid_request", "body", "has to be an object"},
 		"twice the same name": {post(`{` + good + `,"name":"m"}`), 400, "malformed_body", "", `"name" comes twice`},
 		"twice, escaped":      {post(`{` + good + `,"n\u0061me":"m"}`), 400, "malformed_body", "", `"name" comes twice`},
+		"another encoding":    {post("{\"name\":\"caf\xe9\",\"url\":\"https://shop.example.com/\"}"), 400, "malformed_body", "", "UTF-8"},
 		"a zero byte":         {post(`{"name":"a\u0000b","url":"https://shop.example.com/"}`), 400, "malformed_body", "", "U+0000"},
 		"content type":        {with(post(`{`+good+`}`), "Content-Type", "text/plain"), 415, "unsupported_media_type", "", "Content-Type: application/json"},
 		"form":                {with(post(`name=x`), "Content-Type", "application/x-www-form-urlencoded"), 415, "unsupported_media_type", "", "Content-Type: application/json"},

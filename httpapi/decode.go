@@ -7,11 +7,15 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 )
 
 // decode reads the body of a request, more strictly than encoding/json does: a name may not come twice in an object, has to be written
-// exactly like the field, and no text may contain U+0000, which PostgreSQL cannot store.
+// exactly like the field, and no text may contain U+0000, which PostgreSQL cannot store, or anything that is not UTF-8.
 func decode(data []byte, v any) error {
+	if !utf8.Valid(data) {
+		return errors.New("it is not UTF-8") // encoding/json would write other characters in the place of the wrong ones
+	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"reflect"
@@ -76,6 +77,8 @@ var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 func (p *Projection) check() error {
 	switch {
+	case p == nil:
+		return errors.New("one of the projections is nil")
 	case !identifier.MatchString(p.name):
 		return fmt.Errorf("projection %q: the name has to be 1 to 63 of a-z 0-9 _, and begin with a letter", p.name)
 	case !identifier.MatchString(p.table):

@@ -125,8 +125,8 @@ func New(config Config) (*Runner, error) {
 
 func (r *Runner) newView(p *Projection) *view {
 	v := &view{Projection: p, wake: make(chan struct{}, 1)}
-	v.folded, _ = lru.New[streamKey, *stream](r.config.CacheSize) // fails only for sizes below one
-	v.inlineFolded, _ = lru.New[streamKey, *stream](r.config.CacheSize)
+	v.folded, _ = lru.New[streamKey, *stream](r.config.CacheSize)       // fails only for sizes below one
+	v.inlineFolded, _ = lru.New[streamKey, *stream](r.config.CacheSize) // likewise
 	return v
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -422,7 +423,10 @@ func (p *program) export(ctx context.Context, s *session, out string, o audit.Ex
 	}
 	file, err := os.CreateTemp(filepath.Dir(out), filepath.Base(out)+".*")
 	if err != nil {
-		return usagef("give a file in a directory that can be written", "--out: %v", err)
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
+			err = path.Err // and not the name of a file beside the one that was asked for
+		}
+		return usagef("give a file in a directory that can be written", "--out: %s cannot be written: %v", out, err)
 	}
 	defer os.Remove(file.Name())
 	exported, err := write(file)

@@ -273,7 +273,7 @@ func (p *program) benchRelayCommand() *cobra.Command {
 		ctx, cancel := context.WithCancel(c.Context())
 		go func() {
 			defer cancel()
-			_, _ = io.Copy(io.Discard, p.stdin)
+			_, _ = io.Copy(io.Discard, p.stdin) // ends with who started this, in whatever way
 		}()
 		return p.serve(ctx, true, false, false)
 	}}

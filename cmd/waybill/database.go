@@ -54,6 +54,9 @@ func (p *program) openDatabase(ctx context.Context) (*database, error) {
 
 func (p *program) openEmbedded(ctx context.Context) (*database, error) {
 	cluster, err := localpg.Start(ctx, localpg.Config{Dir: filepath.Join(p.dir, embeddedDir), Log: p.stderr})
+	if errors.As(err, new(*fs.PathError)) {
+		return nil, &placeError{err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +97,15 @@ func (d *database) describe() string {
 		return "PostgreSQL"
 	}
 	return fmt.Sprintf("%s on %s:%d", config.Database, config.Host, config.Port)
+}
+
+// embeddedURL is the address of the embedded database, for programs of the user's own. There is no password in it: who may open the
+// socket's directory gets in.
+func (d *database) embeddedURL() string {
+	if d.cluster == nil {
+		return ""
+	}
+	return d.dsn
 }
 
 // Close also stops the embedded server, where nobody else uses it.

@@ -34,6 +34,11 @@ func usagef(hint, format string, args ...any) error {
 	return &usageError{message: fmt.Sprintf(format, args...), hint: hint}
 }
 
+// placeError says that the embedded database cannot be kept in this directory.
+type placeError struct{ error }
+
+func (e *placeError) Unwrap() error { return e.error }
+
 // failure is a failed command as it is shown: one line, what to do about it, and for programs a code and the fields.
 type failure struct {
 	status  int
@@ -67,6 +72,7 @@ func explain(err error) failure {
 		noProgram    *localpg.MissingProgramError
 		start        *localpg.StartError
 		owner        *localpg.OwnerError
+		place        *placeError
 		taken        *webhook.NameTakenError
 		noRelay      *delivery.NoRelayError
 		tests        *testsFailedError
@@ -132,10 +138,14 @@ func explain(err error) failure {
 		}
 	case errors.As(err, &noBinaries), errors.As(err, &noProgram):
 		f.code = "postgresql_missing"
+	case errors.As(err, &start) && errors.Is(err, context.Canceled):
+		f.code, f.message = "interrupted", "interrupted"
 	case errors.As(err, &start):
 		f.code = "postgresql_start"
 	case errors.As(err, &owner):
 		f.code = "postgresql_owner"
+	case errors.As(err, &place):
+		f.code, f.hint = "no_place", "go to a directory that can be written, or name a database of your own with --database"
 	case errors.Is(err, context.Canceled):
 		f.code, f.message = "interrupted", "interrupted"
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,7 @@ func withVersions(profileName string, events []profile.Event) []eventType {
 
 // profileEvents lists what webhooks of a profile can subscribe to. That needs no database.
 func profileEvents(name string) ([]profile.Event, error) {
-	engine, err := waybill.New(nil, waybill.Config{})
+	engine, err := catalog()
 	if err != nil {
 		return nil, err
 	}
@@ -67,12 +68,15 @@ func profileEvents(name string) ([]profile.Event, error) {
 }
 
 func profileNames() []string {
-	engine, err := waybill.New(nil, waybill.Config{})
+	engine, err := catalog()
 	if err != nil {
 		return nil
 	}
 	return engine.Profiles()
 }
+
+// catalog is an engine for questions that no database has to answer. It has one that is never opened.
+func catalog() (*waybill.Engine, error) { return waybill.New(new(sql.DB), waybill.Config{}) }
 
 func (p *program) printEventTypes(events []profile.Event) {
 	var t table

@@ -15,15 +15,18 @@ func (p *program) machineCommand() *cobra.Command {
 	format := choice{value: outputText, allowed: []string{outputText, outputJSON, "mermaid", "dot"}}
 	var all []*domain.Machine
 	var names []string
+	var list strings.Builder
 	for _, a := range waybill.Aggregates() {
+		first := len(names)
 		for _, m := range a.Machines {
 			all, names = append(all, m), append(names, m.Name)
 		}
+		fmt.Fprintln(&list, "  "+strings.Join(names[first:], ", "))
 	}
 	c := &cobra.Command{
 		Use:       "machine [NAME]",
 		Short:     "Show the state machines that decide what is legal",
-		Long:      "Show the state machines that decide what is legal: " + oneOf(names) + ", or all of them.",
+		Long:      "Show the state machines that decide what is legal, all of them or one:\n\n" + strings.TrimSuffix(list.String(), "\n"),
 		ValidArgs: names,
 		RunE: func(c *cobra.Command, args []string) error {
 			machines := all

@@ -151,14 +151,18 @@ func (p *program) announce(ctx context.Context, s *session, relay, views bool, l
 	if p.json() {
 		return p.printJSON(struct {
 			Database    string `json:"database"`
+			DatabaseURL string `json:"databaseUrl,omitempty"`
 			Relay       bool   `json:"relay"`
 			Projections bool   `json:"projections"`
 			HTTP        string `json:"http,omitempty"`
-		}{s.describe(), relay, views, url})
+		}{s.describe(), s.embeddedURL(), relay, views, url})
 	}
 	p.printf("%s\n\n", p.style.bold("Waybill"))
 	var t table
 	t.add(p.style.dim("database"), s.describe())
+	if address := s.embeddedURL(); address != "" {
+		t.add("", address)
+	}
 	if relay {
 		t.add(p.style.dim("relay"), "delivering to the webhooks of every workspace")
 	}

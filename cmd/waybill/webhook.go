@@ -67,7 +67,7 @@ func (p *program) webhookCreateCommand() *cobra.Command {
 	flags.IntVar(&n.RateLimit, "rate-limit", 0, "attempts a second at most (default no limit)")
 	flags.Var(&retries, "retries", "the longest pause before each retry, such as 5s,5m,1h, or none (default the profile's)")
 	flags.BoolVar(&n.Unordered, "unordered", false, "let a failing delivery not hold back later ones of the same order")
-	flags.BoolVar(&n.Inactive, "inactive", false, "deliver nothing until `waybill webhook enable`")
+	flags.BoolVar(&n.Inactive, "inactive", false, "deliver nothing until it is enabled (waybill webhook enable)")
 	return c
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/waybill-dev/waybill/internal/localpg"
 )
 
 func TestSuggest(t *testing.T) {
@@ -140,6 +143,23 @@ func TestTable(t *testing.T) {
 }
 
 // A reader that went away is no reason for noise; other trouble with the output is.
+// What stands in the way of the embedded database is said, with what to do about it.
+func TestEmbeddedDatabaseFails(t *testing.T) {
+	t.Parallel()
+	c := cli{dir: t.TempDir(), now: time.Now}
+	if err := os.WriteFile(filepath.Join(c.dir, embeddedDir), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := c.run(t, "order", "show", "ord_1"); r.status != exitFailed || !strings.Contains(r.stderr, "name a database of your own with --database") {
+		t.Errorf("a file is in its place: exit status %d, stderr %q", r.status, r.stderr)
+	}
+	// Ctrl-C during initdb is no failure of initdb, and needs none of its words.
+	f := explain(&localpg.StartError{Program: "initdb", Output: "creating configuration files", Err: context.Canceled})
+	if f.code != "interrupted" || f.message != "interrupted" || f.status != exitFailed {
+		t.Errorf("an interrupted start is shown as %+v", f)
+	}
+}
+
 func TestOutputFails(t *testing.T) {
 	t.Parallel()
 	for failure, want := range map[error]string{

@@ -1,14 +1,7 @@
 package order
 
 import (
-	"bytes"
 	"encoding/json"
-	"flag"
-	"fmt"
-	"go/parser"
-	"go/token"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,9 +9,8 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/domain/internal/conformance"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // samples has every event once, with every field set.
 func samples() []domain.Event {
@@ -72,78 +64,8 @@ func samples() []domain.Event {
 	}
 }
 
-// An event that is written differently than its golden file says would change history's format unnoticed. It needs a new schema
-// version, with an upcast from the old one, and then a golden file of its own: go test ./domain/order -update.
 func TestGoldenEvents(t *testing.T) {
-	seen := map[string]bool{}
-	for _, e := range samples() {
-		data, version, err := codec.Encode(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen[e.EventType()] = true
-		file := filepath.Join("testdata", "events", fmt.Sprintf("%s.v%d.json", e.EventType(), version))
-		var pretty bytes.Buffer
-		if err := json.Indent(&pretty, data, "", "  "); err != nil {
-			t.Fatal(err)
-		}
-		pretty.WriteByte('\n')
-		if *update {
-			if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		golden, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(golden, pretty.Bytes()) {
-			t.Errorf("%s is written as\n%s, and %s has\n%s", e.EventType(), pretty.Bytes(), file, golden)
-		}
-		back, err := codec.Decode(domain.Recorded{Type: e.EventType(), SchemaVersion: version, Data: data})
-		if err != nil || !reflect.DeepEqual(back, e) {
-			t.Errorf("%s comes back as %+v, %v; want %+v", e.EventType(), back, err, e)
-		}
-	}
-	// Golden files of older versions stay and have to be readable for ever.
-	files, err := filepath.Glob("testdata/events/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		name, version := strings.TrimSuffix(filepath.Base(file), ".json"), 0
-		cut := strings.LastIndex(name, ".v")
-		if _, err := fmt.Sscanf(name[cut:], ".v%d", &version); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := codec.Decode(domain.Recorded{Type: name[:cut], SchemaVersion: version, Data: data}); err != nil {
-			t.Errorf("%s: %v", file, err)
-		}
-	}
-	for _, et := range codec.Types() {
-		if !seen[et.Name] {
-			t.Errorf("there is no sample of %s", et.Name)
-		}
-		if et.Description == "" || !strings.HasSuffix(et.Description, ".") {
-			t.Errorf("%s is described as %q", et.Name, et.Description)
-		}
-	}
-}
-
-// An event with a field that no sample sets would be in its golden file as if the field were not there.
-func TestSamplesSetEveryField(t *testing.T) {
-	for _, e := range samples() {
-		v := reflect.ValueOf(e)
-		for i := range v.NumField() {
-			if v.Field(i).IsZero() {
-				t.Errorf("the sample of %s leaves %s out", e.EventType(), v.Type().Field(i).Name)
-			}
-		}
-	}
+	conformance.Suite{Aggregate: Aggregate(), Samples: samples()}.GoldenEvents(t)
 }
 
 // Every event, on an order with a shipment in every status, leaves the order before as it was, and gives one that stays as
@@ -241,35 +163,4 @@ func TestOrderSurvivesJSON(t *testing.T) {
 	}
 }
 
-// Neither a clock nor chance nor the outside has a way in.
-func TestImports(t *testing.T) {
-	allowed := []string{"fmt", "maps", "net/netip", "net/url", "slices", "strings", "time", "unicode", "unicode/utf8",
-		"github.com/looplab/fsm", "github.com/waybill-dev/waybill/domain", "github.com/waybill-dev/waybill/domain/internal/check"}
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), file, source, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range f.Imports {
-			if !slices.Contains(allowed, strings.Trim(i.Path.Value, `"`)) {
-				t.Errorf("%s imports %s", file, i.Path.Value)
-			}
-		}
-		for _, call := range []string{"time.Now(", "time.Since(", "time.Until(", "time.Local", "time.Sleep("} {
-			if bytes.Contains(source, []byte(call)) {
-				t.Errorf("%s calls %s)", file, call)
-			}
-		}
-	}
-}
+func TestImports(t *testing.T) { conformance.Imports(t, "net/netip", "net/url") }

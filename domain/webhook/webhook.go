@@ -157,26 +157,24 @@ func decide(w Webhook, command domain.Command) ([]domain.Event, error) {
 }
 
 func evolve(w Webhook, event domain.Event, _ time.Time) Webhook {
-	if w.State == "" {
-		w.State = Health.Initial
-	}
-	take := func(move string, f facts) {
-		w.State, _ = Health.Fire(w.State, move)
+	// States are written out, and not asked of the machine: its table may change one day, and history may not.
+	take := func(state string, f facts) {
+		w.State = state
 		w.Name, w.URL, w.Profile, w.ConsecutiveFailures, w.FailingSince, w.DisabledReason = f.Name, f.URL, f.Profile, f.ConsecutiveFailures, f.FailingSince, ""
 	}
 	switch e := event.(type) {
 	case StartedFailing:
-		take("failing", e.facts)
+		take(Failing, e.facts)
 	case Recovered:
-		take("recovered", e.facts)
+		take(Healthy, e.facts)
 		w.ConsecutiveFailures, w.FailingSince = 0, nil
 	case CircuitOpened:
-		take("circuit_opened", e.facts)
+		take(CircuitOpen, e.facts)
 	case WasDisabled:
-		take("disabled", e.facts)
+		take(Disabled, e.facts)
 		w.DisabledReason = e.Reason
 	case WasReset:
-		take("reset", e.facts)
+		take(Healthy, e.facts)
 		w.ConsecutiveFailures, w.FailingSince = 0, nil
 	}
 	return w

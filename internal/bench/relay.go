@@ -50,7 +50,7 @@ func (r *run) start(ctx context.Context, environment []string, arguments ...stri
 		defer kill()
 		p.stdin.Close()
 		defer time.AfterFunc(stopPatience, kill).Stop()
-		_, _ = io.Copy(io.Discard, stdout)
+		_, _ = io.Copy(io.Discard, stdout) // until it ends; Wait says how
 		if err := p.cmd.Wait(); err != nil {
 			return p.failed(err)
 		}

@@ -36,7 +36,7 @@ func Sink(stdin io.Reader, stdout io.Writer) error {
 	go func() { served <- server.Serve(listener) }()
 	ended := make(chan struct{})
 	go func() {
-		_, _ = io.Copy(io.Discard, stdin)
+		_, _ = io.Copy(io.Discard, stdin) // ends with who started this, in whatever way
 		close(ended)
 	}()
 	if _, err := fmt.Fprintln(stdout, "http://"+listener.Addr().String()); err != nil {
@@ -68,7 +68,7 @@ var answer = []byte(`{"received":true}`)
 func (s *sinkServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := time.Now()
 	path := r.URL.Path
-	_, _ = io.Copy(io.Discard, r.Body)
+	_, _ = io.Copy(io.Discard, r.Body) // a body that breaks off belongs to an attempt that has failed over there
 	switch {
 	case strings.HasPrefix(path, takes):
 	case strings.HasPrefix(path, slows):
@@ -89,7 +89,7 @@ func (s *sinkServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 	}
 	s.answered.Add(1)
-	_, _ = w.Write(answer)
+	_, _ = w.Write(answer) // fails only where the relay has gone
 }
 
 // hang waits, and says whether there is somebody left to answer.

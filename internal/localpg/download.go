@@ -44,7 +44,7 @@ func (c *Cluster) download(ctx context.Context, major int) error {
 	if err := c.files.Mkdir(scratchName, 0o755); err != nil {
 		return err
 	}
-	defer func() { _ = c.files.RemoveAll(scratchName) }()
+	defer func() { _ = c.files.RemoveAll(scratchName) }() // what stays is removed by the next run
 
 	repository := &relay{ctx: ctx, upstream: c.config.Repository, name: fmt.Sprintf("PostgreSQL %s", version), say: c.say}
 	if repository.upstream == "" {
@@ -136,11 +136,11 @@ func (r *relay) listen() error {
 	}
 	r.url = "http://" + listener.Addr().String()
 	r.server = &http.Server{Handler: r}
-	go func() { _ = r.server.Serve(listener) }()
+	go func() { _ = r.server.Serve(listener) }() // ends with close
 	return nil
 }
 
-func (r *relay) close() { _ = r.server.Close() }
+func (r *relay) close() { _ = r.server.Close() } // of connections to ourselves that nobody needs any more
 
 // failure returns what went wrong first, nil if nothing did.
 func (r *relay) failure() error {

@@ -41,6 +41,7 @@ func (l *lock) try(kind int) (bool, error) {
 	}
 }
 
+// release cannot fail: the file is open.
 func (l *lock) release() { _ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) }
 
 // close releases the lock by name: closing alone would not, while a child between fork and exec has a copy of the descriptor.

@@ -411,9 +411,9 @@ func (c *Cluster) logTail() string {
 	}
 	defer log.Close()
 	if info, err := log.Stat(); err == nil && info.Size() > outputTail {
-		_, _ = log.Seek(-outputTail, io.SeekEnd)
+		_, _ = log.Seek(-outputTail, io.SeekEnd) // where it fails, tail still keeps to its end
 	}
-	content, _ := io.ReadAll(log)
+	content, _ := io.ReadAll(log) // as much as there is: this goes into the message about another failure
 	return tail(content)
 }
 

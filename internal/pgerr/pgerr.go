@@ -24,16 +24,18 @@ const (
 	Schema      Kind = "schema"      // not migrated, or to another version than this program's
 	Denied      Kind = "denied"      // wrong credentials, missing privileges or a database that does not exist
 	Conflict    Kind = "conflict"    // lost to a concurrent transaction (serialization, deadlock, lock): run yours again
+	Ended       Kind = "ended"       // the caller's transaction failed or is over, or its *sql.DB was closed: begin anew
 	Internal    Kind = "internal"    // anything else: a mistake in Waybill or a damaged database
 )
 
 var advice = map[Kind]string{
 	Unavailable: "the database cannot be reached; see that it runs and accepts connections, then try again",
-	ReadOnly:    "the database refuses writes; connect to the primary",
+	ReadOnly:    "the database, or this transaction, is read-only; connect to the primary, or begin a transaction that may write",
 	Full:        "the database is out of disk or memory; make room, then try again",
 	Schema:      "the database schema does not fit this program; run `waybill migrate status`",
 	Denied:      "the database refuses this user or does not exist; check WAYBILL_DATABASE_URL and the user's privileges",
 	Conflict:    "a concurrent transaction was in the way; run yours again",
+	Ended:       "the transaction is over, or an earlier statement in it failed, or the sql.DB was closed; begin another transaction",
 	Internal:    "the database reported an error that should not happen; its cause is wrapped in this one",
 }
 
@@ -87,6 +89,8 @@ func classify(err error) (kind Kind, broken bool) {
 		return kindOf(reported.Code), reported.Code == pqerror.CrashShutdown
 	}
 	switch {
+	case errors.Is(err, sql.ErrTxDone), err.Error() == "sql: database is closed": // database/sql does not export that one
+		return Ended, false
 	case errors.As(err, &refused) && refused.Op == "dial", errors.Is(err, sql.ErrConnDone):
 		return Unavailable, false
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, new(net.Error)):
@@ -104,6 +108,8 @@ func kindOf(code pqerror.Code) Kind {
 	switch code {
 	case pqerror.ReadOnlySQLTransaction:
 		return ReadOnly
+	case pqerror.InFailedSQLTransaction:
+		return Ended
 	case pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.LockNotAvailable:
 		return Conflict
 	case pqerror.UndefinedTable, pqerror.UndefinedColumn, pqerror.UndefinedFunction:

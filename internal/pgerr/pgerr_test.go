@@ -2,6 +2,7 @@ package pgerr
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ func TestWrap(t *testing.T) {
 		{&net.OpError{Op: "dial", Err: errors.New("secret refused")}, Unavailable, false},
 		{&net.OpError{Op: "read", Err: errors.New("secret reset")}, Unavailable, true},
 		{errors.New("secret"), Internal, false},
+		{fmt.Errorf("wrapped: %w", sql.ErrTxDone), Ended, false},
+		{errors.New("sql: database is closed"), Ended, false},
+		{&pq.Error{Code: pqerror.InFailedSQLTransaction}, Ended, false},
 	} {
 		wrapped := Wrap("append", test.err)
 		var e *Error

@@ -347,7 +347,7 @@ var templateName = sync.OnceValue(func() string {
 // key returns the number of an advisory lock. Should two names have the same, some leftover is dropped later.
 func key(name string) int64 {
 	hash := fnv.New64a()
-	_, _ = hash.Write([]byte(name))
+	_, _ = hash.Write([]byte(name)) // never fails
 	return int64(hash.Sum64())
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/outbox/profile"
 	"github.com/waybill-dev/waybill/outbox/webhook"
@@ -150,17 +151,23 @@ type messageKey struct {
 func (d *Deliverer) message(t *target, it *item) (profile.Message, error) {
 	it.occurrence.Subscribed, it.occurrence.Include = t.events, t.include
 	if d.owned.Load() < 2 {
-		return t.profile.Render(it.occurrence)
+		return t.render(it.occurrence)
 	}
 	k := messageKey{it.key, t.profile.Name, t.asked, len(it.keys)}
 	if kept, ok := d.messages.Get(k); ok && time.Since(kept.at) < keepMessage {
 		return kept.Message, nil
 	}
-	m, err := t.profile.Render(it.occurrence)
+	m, err := t.render(it.occurrence)
 	if err == nil && len(m.Body) <= maxKeptMessage {
 		d.messages.Add(k, keptMessage{m, time.Now()})
 	}
 	return m, err
+}
+
+// render asks the profile, which may be a program's own.
+func (t *target) render(o profile.Occurrence) (_ profile.Message, err error) {
+	defer domain.Rescue(&err, "rendering "+o.Type+" of "+o.Stream.String()+" for profile "+t.profile.Name)
+	return t.profile.Render(o)
 }
 
 type keptMessage struct {

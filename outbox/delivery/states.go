@@ -30,14 +30,15 @@ type folded struct {
 }
 
 // after is the state after an event.
-func (f folded) after(aggregate *domain.Aggregate, event domain.Event, r *domain.Recorded) folded {
+func (f folded) after(aggregate *domain.Aggregate, event domain.Event, r *domain.Recorded) (_ folded, err error) {
+	defer domain.Rescue(&err, "folding "+r.Type+" into "+r.Stream.String())
 	f.state = aggregate.Evolve(f.state, event, r.RecordedAt)
 	for _, key := range r.Opened {
 		if !slices.Contains(f.keys, key) {
 			f.keys = append(slices.Clone(f.keys), key)
 		}
 	}
-	return f
+	return f, nil
 }
 
 // historiesPerRead bounds how many streams are read in one round trip.
@@ -183,7 +184,11 @@ func (s *states) step(it *item, l *latest) bool {
 		it.fault = err
 		return true
 	}
-	after := before.after(aggregate, event, &o.Recorded)
+	after, err := before.after(aggregate, event, &o.Recorded)
+	if err != nil {
+		it.fault = err
+		return true
+	}
 	o.Event, o.Before, o.After, it.keys = event, before.state, after.state, after.keys
 	*l = latest{after, o.Version}
 	at.Version = o.Version
@@ -205,15 +210,17 @@ func (s *states) replay(history []domain.Recorded, items []*item) {
 	}
 	state := folded{state: aggregate.New()}
 	for _, r := range history {
+		before := state
 		event, err := aggregate.Codec.Decode(r)
+		if err == nil {
+			state, err = before.after(aggregate, event, &r)
+		}
 		if err != nil {
 			for _, it := range waiting {
 				it.fault = err
 			}
 			return
 		}
-		before := state
-		state = before.after(aggregate, event, &r)
 		if it := waiting[r.Version]; it != nil {
 			it.fault, it.occurrence.Event, it.occurrence.Before, it.occurrence.After, it.keys = nil, event, before.state, state.state, state.keys
 			delete(waiting, r.Version)

@@ -133,7 +133,7 @@ func (t *target) sample(name string, now time.Time) (profile.Message, error) {
 		return profile.Message{}, err
 	}
 	o.Workspace, o.ID, o.RecordedAt, o.Include = t.workspace, uuid.Must(uuid.NewV7()), now.UTC().Truncate(time.Microsecond), t.include
-	return t.profile.Render(o)
+	return t.render(o)
 }
 
 const insertTests = `
