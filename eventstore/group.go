@@ -14,9 +14,9 @@ import (
 
 const (
 	maxGroup     = 1 << (plainSlots - 1) // batches in one statement
-	worthwhile   = 12                    // batches that justify a statement of their own while another is under way
+	worthwhile   = 16                    // batches that justify a second statement while one is under way
 	stuckAfter   = 2 * time.Millisecond  // when statements under way are no longer waited for
-	maxFlushes   = 8                     // statements under way at once
+	maxFlushes   = 8                     // statements under way at once, two of them not stuck
 	groupTimeout = 30 * time.Second      // a statement with many batches answers to no single caller's context, but not for ever
 )
 
@@ -69,7 +69,7 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 func (g *group) depart() {
 	switch {
 	case len(g.waiting) == 0 || g.boarding || g.flushing == maxFlushes:
-	case g.flushing <= g.stuck || len(g.waiting) >= worthwhile:
+	case g.flushing <= g.stuck, g.flushing == g.stuck+1 && len(g.waiting) >= worthwhile:
 		g.board()
 	default:
 		g.watch()
