@@ -1,6 +1,7 @@
 package waybill
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"iter"
@@ -164,10 +165,21 @@ func (w *Workspace) refresh(ctx context.Context, tx *sql.Tx, aggregate *domain.A
 		e.state = aggregate.New()
 	}
 	var tail []domain.Recorded
-	for {
-		page, err := w.engine.store.StreamTail(ctx, tx, w.name, stream, e.head.Version)
+	for known := e.head.Version > 0; ; known = false {
+		after := e.head.Version
+		if known {
+			after-- // what is known of a stream counts for as long as the log has the last event of it
+		}
+		page, err := w.engine.store.StreamTail(ctx, tx, w.name, stream, after)
 		if err != nil {
 			return e, nil, err
+		}
+		more := len(page) == eventstore.PageSize
+		if known {
+			if len(page) == 0 || !bytes.Equal(page[0].Hash, e.head.Hash) {
+				return w.refresh(ctx, tx, aggregate, stream, entry{}) // a backup was brought back, or a standby promoted that had not got it
+			}
+			page = page[1:]
 		}
 		if len(page) > 0 {
 			if e.state, err = aggregate.Fold(e.state, page...); err != nil {
@@ -177,7 +189,7 @@ func (w *Workspace) refresh(ctx context.Context, tx *sql.Tx, aggregate *domain.A
 			e = e.with(page)
 		}
 		tail = append(tail, page...)
-		if len(page) < eventstore.PageSize {
+		if !more {
 			return e, tail, nil
 		}
 	}

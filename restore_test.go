@@ -206,7 +206,7 @@ func TestViewsOfALogThatWasBroughtBack(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
 			server := pgtest.Cluster(t)
-			engine, err := waybill.New(server.DB, waybill.Config{Projections: views, CacheSize: -1}) // it is the views' memory that this is about
+			engine, err := waybill.New(server.DB, waybill.Config{Projections: views})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,6 +237,9 @@ func TestViewsOfALogThatWasBroughtBack(t *testing.T) {
 			}
 			server.SetMaxIdleConns(0) // drops those that were cut
 			server.SetMaxIdleConns(2)
+			if o, err := engine.Order(ctx, "ord_1"); err != nil || o.Status != order.StatusDraft {
+				t.Errorf("the order is %s, %v, as the lost log had it", o.Status, err)
+			}
 			must(t)(engine.Execute(ctx, order.Destroy{OrderID: "ord_1"})) // as its second event, where the lost log has another
 			must(t)(engine.Execute(ctx, draft("ord_2")))
 			settled(t, engine)

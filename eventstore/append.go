@@ -17,7 +17,7 @@ import (
 )
 
 const appendStatement = `SELECT id, position, transaction_id FROM append_events(
-	$1, $2, $3, $4::uuid[], $5::uuid[], $6::bigint[], $7::text[], $8::text[], $9::integer[], $10::text[],
+	$1, $2, $3, $4::uuid[], $5::uuid[], $6::bytea[], $7::text[], $8::text[], $9::integer[], $10::text[],
 	$11::smallint[], $12::json[], $13::json[], $14::timestamptz[], $15::bytea[],
 	$16::uuid[], $17::text[], $18::text[], $19::bytea[], $20::text[], $21::integer[], $22::integer[], $23::timestamptz[])`
 
@@ -34,11 +34,14 @@ func plainStatement(room int) string {
 			s.WriteString(", ")
 		}
 		first := eraArguments + row*plainColumns
-		fmt.Fprintf(&s, "($%d::bigint, $%d::uuid, $%d::text, $%d::text, $%d::integer, $%d::text, $%d::smallint, $%d::json, $%d::json, $%d::timestamptz, $%d::bytea)",
+		fmt.Fprintf(&s, "($%d::bytea, $%d::uuid, $%d::text, $%d::text, $%d::integer, $%d::text, $%d::smallint, $%d::json, $%d::json, $%d::timestamptz, $%d::bytea)",
 			first+1, first+2, first+3, first+4, first+5, first+6, first+7, first+8, first+9, first+10, first+11)
 	}
 	s.WriteString(`) AS e (previous, id, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
-	WHERE e.previous <= ` + thisTransaction + ` AND ` + expectEra + `
+	WHERE (e.version = 1 OR (
+		SELECT p.hash FROM events p
+		WHERE p.workspace = e.workspace AND p.stream = e.stream AND p.version = e.version - 1 AND p.transaction_id <= ` + thisTransaction + `
+	) = e.previous) AND ` + expectEra + `
 	ON CONFLICT ON CONSTRAINT events_stream DO NOTHING
 	RETURNING id, position, transaction_id`)
 	return s.String()
@@ -191,7 +194,7 @@ func appendPlain(arguments []any, batches []*Batch, room int) []any {
 	arguments = slices.Grow(arguments, room*plainColumns)
 	for _, b := range batches {
 		e := &b.Events[0]
-		arguments = append(arguments, b.After.TransactionID, e.ID.String(), e.Workspace, b.stream, e.Version, e.Type,
+		arguments = append(arguments, b.After.Hash, e.ID.String(), e.Workspace, b.stream, e.Version, e.Type,
 			e.SchemaVersion, string(e.Stored()), string(e.Metadata), e.RecordedAt, e.Hash)
 	}
 	return append(arguments, make([]any, (room-len(batches))*plainColumns)...)
@@ -200,12 +203,12 @@ func appendPlain(arguments []any, batches []*Batch, room int) []any {
 // appendArrays lays the batches out as the arrays that append_events wants.
 func appendArrays(arguments []any, batches []*Batch) []any {
 	var (
-		head, id, previous, version, schemaVersion, recordedAt plainArray
-		workspace, stream, eventType, data, metadata           pq.StringArray
-		hash                                                   pq.ByteaArray
-		kCommand, kFirst, kLast, kRecordedAt                   plainArray
-		kWorkspace, kKey, kStream                              pq.StringArray
-		kFingerprint                                           pq.ByteaArray
+		head, id, version, schemaVersion, recordedAt plainArray
+		workspace, stream, eventType, data, metadata pq.StringArray
+		previous, hash                               pq.ByteaArray
+		kCommand, kFirst, kLast, kRecordedAt         plainArray
+		kWorkspace, kKey, kStream                    pq.StringArray
+		kFingerprint                                 pq.ByteaArray
 	)
 	for _, b := range batches {
 		at := timestamp(b.at)
@@ -213,7 +216,7 @@ func appendArrays(arguments []any, batches []*Batch) []any {
 			e := &b.Events[i]
 			head.add(b.ID.String())
 			id.add(e.ID.String())
-			previous.add(strconv.FormatInt(b.After.TransactionID, 10))
+			previous = append(previous, b.After.Hash)
 			version.add(strconv.Itoa(e.Version))
 			schemaVersion.add(strconv.Itoa(e.SchemaVersion))
 			recordedAt.add(at)
@@ -236,7 +239,7 @@ func appendArrays(arguments []any, batches []*Batch) []any {
 		}
 	}
 	return append(arguments,
-		head.String(), id.String(), previous.String(), nonNil(workspace), nonNil(stream), version.String(), nonNil(eventType),
+		head.String(), id.String(), pq.ByteaArray(append([][]byte{}, previous...)), nonNil(workspace), nonNil(stream), version.String(), nonNil(eventType),
 		schemaVersion.String(), nonNil(data), nonNil(metadata), recordedAt.String(), pq.ByteaArray(append([][]byte{}, hash...)),
 		kCommand.String(), nonNil(kWorkspace), nonNil(kKey), pq.ByteaArray(append([][]byte{}, kFingerprint...)), nonNil(kStream),
 		kFirst.String(), kLast.String(), kRecordedAt.String())

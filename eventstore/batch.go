@@ -12,15 +12,14 @@ import (
 
 // Head is the end of a stream: what the next event has to follow. The zero Head is that of a stream without events.
 type Head struct {
-	Version       int
-	Hash          []byte
-	RecordedAt    time.Time
-	TransactionID int64
+	Version    int
+	Hash       []byte
+	RecordedAt time.Time
 }
 
 // HeadOf is the head of a stream whose newest event is r.
 func HeadOf(r domain.Recorded) Head {
-	return Head{Version: r.Version, Hash: r.Hash, RecordedAt: r.RecordedAt, TransactionID: r.TransactionID}
+	return Head{Version: r.Version, Hash: r.Hash, RecordedAt: r.RecordedAt}
 }
 
 // Fact is an event as its aggregate encodes it.

@@ -120,23 +120,26 @@ func TestVerdictsOfAGroup(t *testing.T) {
 	t.Parallel()
 	s := New(pgtest.New(t).DB)
 	old := appended(t, s, batch("old", Head{}, 1, "used"))
+	other := old.Head()
+	other.Hash = batch("old", Head{}, 2).Events[1].Hash
 	b := []*Batch{
-		0: batch("free", Head{}, 3),
-		1: batch("old", Head{}, 2),                          // somebody was there before
-		2: batch("old", old.Head(), 1),                      // this one knows it
-		3: batch("same", Head{}, 2),                         // 3 and 4 want the same place
-		4: batch("same", Head{}, 1),                         //
-		5: batch("keyed", Head{}, 1, "used"),                // the key is taken
-		6: batch("twice", Head{}, 1, "twice"),               // 6 and 7 want the same key
-		7: batch("twice-too", Head{}, 1, "twice"),           //
-		8: batch("old", Head{}, 1, "freed"),                 // loses its place, so its key must be free again
-		9: batch("nothing", Head{Version: 7}, 0, "nothing"), // an outcome without events
+		0:  batch("free", Head{}, 3),
+		1:  batch("old", Head{}, 2),                          // somebody was there before
+		2:  batch("old", old.Head(), 1),                      // this one knows it
+		3:  batch("same", Head{}, 2),                         // 3 and 4 want the same place
+		4:  batch("same", Head{}, 1),                         //
+		5:  batch("keyed", Head{}, 1, "used"),                // the key is taken
+		6:  batch("twice", Head{}, 1, "twice"),               // 6 and 7 want the same key
+		7:  batch("twice-too", Head{}, 1, "twice"),           //
+		8:  batch("old", Head{}, 1, "freed"),                 // loses its place, so its key must be free again
+		9:  batch("nothing", Head{Version: 7}, 0, "nothing"), // an outcome without events
+		10: batch("old", other, 2),                           // follows an event that is not in the log
 	}
 	verdicts, err := s.appendAll(t.Context(), b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, ok := range []func(error) bool{0: nil, 1: conflict, 2: nil, 5: taken, 8: conflict, 9: nil} {
+	for i, ok := range []func(error) bool{0: nil, 1: conflict, 2: nil, 5: taken, 8: conflict, 9: nil, 10: conflict} {
 		switch err := verdicts[i]; {
 		case i == 3 || i == 4 || i == 6 || i == 7: // in pairs, below
 		case ok == nil && err != nil, ok != nil && !ok(err):
@@ -185,11 +188,12 @@ func TestVerdictsOfAPlainGroup(t *testing.T) {
 	db := pgtest.New(t).DB
 	s := New(db)
 	old := appended(t, s, batch("old", Head{}, 1))
-	younger := old.Head()
-	younger.TransactionID += 1 << 40 // as if a transaction from the future had appended it
+	other, lost := old.Head(), old.Head() // heads of another log: one that went another way, and one that went on
+	other.Hash = batch("old", Head{}, 2).Events[1].Hash
+	lost.Version = 7
 	b := []*Batch{
 		batch("free", Head{}, 1), batch("old", Head{}, 1), batch("old", old.Head(), 1),
-		batch("same", Head{}, 1), batch("same", Head{}, 1), batch("future", younger, 1),
+		batch("same", Head{}, 1), batch("same", Head{}, 1), batch("old", other, 1), batch("old", lost, 1),
 	}
 	if !plain(b) || plain(append(b, batch("x", Head{}, 2))) || plain(append(b, batch("x", Head{}, 1, "key"))) {
 		t.Fatal("these batches are plain, and those are not")
@@ -198,7 +202,7 @@ func TestVerdictsOfAPlainGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, wins := range []bool{true, false, true, verdicts[3] == nil, verdicts[3] != nil, false} {
+	for i, wins := range []bool{true, false, true, verdicts[3] == nil, verdicts[3] != nil, false, false} {
 		if wins != (verdicts[i] == nil) || !wins && !conflict(verdicts[i]) {
 			t.Errorf("batch %d: %v", i, verdicts[i])
 		}
@@ -533,7 +537,9 @@ func TestQueryPlans(t *testing.T) {
 			"behind": {logQuery, `log_horizon(), 0, 500`, 20},
 			"stride": {strideQuery, `'other', 0, 0, 500, 50, ''`, 600},
 			"places": {placesQuery, `ARRAY[1::bigint], ARRAY[5::bigint]`, 20},
-			"at":     {streamsQuery, `'{default,default}', '{order/1,order/2}', '{3,4}'`, 40},
+			"append": {plainStatement(1), `era_base(), pg_postmaster_start_time(), 'events'::regclass::oid, sha256(''),
+				gen_random_uuid(), 'default', 'order/78', 11, 'x', 1, '{}', '{}', now(), sha256('')`, 80},
+			"at": {streamsQuery, `'{default,default}', '{order/1,order/2}', '{3,4}'`, 40},
 		} {
 			if plan, pages := explain(t, db, test.query, test.args); pages > test.most || strings.Contains(plan, "Seq Scan on events") {
 				t.Errorf("%s, analysed %v: %d pages, want at most %d\n%s", name, analysed, pages, test.most, plan)

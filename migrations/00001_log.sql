@@ -121,9 +121,9 @@ CREATE TABLE idempotency_keys (
 -- the verdict on one does not touch the others: nothing here raises an error for a lost race, so a caller's transaction lives on.
 --
 -- The e_… arrays have one element for each event, in the order of the log; the k_… arrays one for each command with a key.
--- e_head is the id of the first event of the same command. e_previous, read at heads only, is the transaction that appended the
--- event before it: a command may not be appended by a transaction that is older than that, because the log is ordered by
--- transaction and the stream's order would be broken.
+-- e_head is the id of the first event of the same command. e_previous, read at heads only, is the hash of the event that it was decided
+-- upon, which has to be there: it may be lost where a backup was brought back, or a standby was promoted that had not got it yet. Nor may
+-- that have been appended by a younger transaction, because the log is ordered by transaction and the stream's order would be broken.
 --
 -- base, server and log name the era that the caller knows of, and the server and table that it knows it from: elsewhere nothing happens.
 --
@@ -133,7 +133,7 @@ CREATE TABLE idempotency_keys (
 -- +goose StatementBegin
 CREATE FUNCTION append_events(
     base bigint, server timestamptz, log oid,
-    e_head uuid[], e_id uuid[], e_previous bigint[], e_workspace text[], e_stream text[], e_version integer[], e_type text[],
+    e_head uuid[], e_id uuid[], e_previous bytea[], e_workspace text[], e_stream text[], e_version integer[], e_type text[],
     e_schema_version smallint[], e_data json[], e_metadata json[], e_recorded_at timestamptz[], e_hash bytea[],
     k_command uuid[], k_workspace text[], k_key text[], k_fingerprint bytea[], k_stream text[], k_first integer[], k_last integer[],
     k_recorded_at timestamptz[]
@@ -168,7 +168,9 @@ BEGIN
         SELECT me, e.id, e.workspace, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata, e.recorded_at, e.hash
         FROM unnest(e_head, e_id, e_previous, e_workspace, e_stream, e_version, e_type, e_schema_version, e_data, e_metadata, e_recorded_at, e_hash)
           AS e (head, id, previous, workspace, stream, version, type, schema_version, data, metadata, recorded_at, hash)
-        WHERE e.id = e.head AND e.previous <= me AND e.head <> ALL (taken)
+        WHERE e.id = e.head AND e.head <> ALL (taken) AND (e.version = 1 OR (
+            SELECT p.hash FROM events p
+            WHERE p.workspace = e.workspace AND p.stream = e.stream AND p.version = e.version - 1 AND p.transaction_id <= me) = e.previous)
         ORDER BY e.workspace COLLATE "C", e.stream COLLATE "C" -- as callers sort the streams of plain statements
         ON CONFLICT ON CONSTRAINT events_stream DO NOTHING
         RETURNING id, position
