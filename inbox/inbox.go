@@ -78,7 +78,8 @@ var (
 	ErrSignature    = errors.New("inbox: no signature of the message fits a secret")
 	ErrTimestamp    = errors.New("inbox: the message is too old or from the future")
 	ErrBodyTooLarge = errors.New("inbox: the body is too large")
-	// ErrIDReused says that a message has the id of an earlier one and another body. A sender that does so is broken.
+	// ErrIDReused says that a message has the id of an earlier one, which was processed, and another body. Either the sender has erased
+	// something personal from it since, or the sender is broken.
 	ErrIDReused = errors.New("inbox: the id was used before with another body")
 )
 
@@ -188,8 +189,8 @@ func (b *Box) Process(ctx context.Context, m Message, work func(context.Context,
 }
 
 // Handler answers webhook requests: 401 where the signature does not fit, 413 for a body that is too large, 500 where work or the
-// database fails, so that the sender tries again, and 204 where the message is processed, now or before. The database's and work's
-// words are not sent out.
+// database fails, so that the sender tries again, and 204 where the message is processed, now or before, be it with another body. The
+// database's and work's words are not sent out.
 func (b *Box) Handler(work func(context.Context, *sql.Tx, Message) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
@@ -210,7 +211,8 @@ func (b *Box) Handler(work func(context.Context, *sql.Tx, Message) error) http.H
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
 		}
-		if _, err := b.Process(r.Context(), m, work); err != nil {
+		// What was processed stands, whatever a later copy says: to have it sent again would change nothing.
+		if _, err := b.Process(r.Context(), m, work); err != nil && !errors.Is(err, ErrIDReused) {
 			http.Error(w, "the message could not be processed", http.StatusInternalServerError)
 			return
 		}

@@ -171,8 +171,11 @@ func TestOnce(t *testing.T) {
 		t.Errorf("16 copies were worked on %d times", n)
 	}
 
-	if status, _ := post(signed("a", now, `{"other":1}`), `{"other":1}`); status != 500 {
+	if status, _ := post(signed("a", now, `{"other":1}`), `{"other":1}`); status != 204 {
 		t.Errorf("the id with another body was answered %d", status)
+	}
+	if n := worked(t, db); n != 1 {
+		t.Errorf("another body was worked on: %d", n)
 	}
 	if status, _ := post(signed("b", now, "{}"), "{ }"); status != 401 {
 		t.Errorf("a forged body was answered %d", status)
