@@ -308,7 +308,7 @@ func (r *request) refresh(ctx context.Context, tx *sql.Tx, e entry) (entry, []do
 
 // decide answers the command on a state; a version that is not the expected one is a refusal like any other.
 func (r *request) decide(e entry) (events []domain.Event, err error) {
-	defer domain.Rescue(&err, "deciding "+r.metadata.Command+" on "+r.stream.String())
+	defer domain.Rescue(&err, func() string { return "deciding " + r.metadata.Command + " on " + r.stream.String() })
 	if r.expect != nil && *r.expect != e.head.Version {
 		return nil, &eventstore.ConflictError{Stream: r.stream, Expected: *r.expect, Actual: e.head.Version}
 	}
@@ -355,7 +355,7 @@ func (r *request) repeat(ctx context.Context, tx *sql.Tx, tried map[uuid.UUID]in
 // batch encodes what was decided, and seals what is personal in it. It also returns whose the stream turns out to be, where it had been
 // nobody's until now.
 func (r *request) batch(ctx context.Context, tx *sql.Tx, current entry, events []domain.Event) (_ *eventstore.Batch, adopter vault.Subject, err error) {
-	defer domain.Rescue(&err, "encoding what follows from "+r.metadata.Command+" on "+r.stream.String())
+	defer domain.Rescue(&err, func() string { return "encoding what follows from " + r.metadata.Command + " on " + r.stream.String() })
 	facts := make([]eventstore.Fact, len(events))
 	size := 0
 	for i, e := range events {
@@ -385,7 +385,7 @@ func (r *request) batch(ctx context.Context, tx *sql.Tx, current entry, events [
 
 // after is the state once the batch is in the log. It is asked for before the append: what cannot be folded must not get into the log.
 func (r *request) after(current entry, batch *eventstore.Batch, events []domain.Event) (_ entry, err error) {
-	defer domain.Rescue(&err, "folding what follows from "+r.metadata.Command+" into "+r.stream.String())
+	defer domain.Rescue(&err, func() string { return "folding what follows from " + r.metadata.Command + " into " + r.stream.String() })
 	state := current.state
 	for i, e := range events {
 		state = r.aggregate.Evolve(state, e, batch.Events[i].RecordedAt)

@@ -83,7 +83,7 @@ func (a *Aggregate) Check() error {
 
 // Fold applies recorded events to a state, in their order.
 func (a *Aggregate) Fold(state State, events ...Recorded) (_ State, err error) {
-	defer Rescue(&err, "folding events of "+a.Name)
+	defer Rescue(&err, func() string { return "folding events of " + a.Name })
 	for _, r := range events {
 		e, err := a.Codec.Decode(r)
 		if err != nil {

@@ -96,9 +96,9 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// Rescue, where it is deferred, turns a panic into a [*PanicError].
-func Rescue(err *error, doing string) {
+// Rescue, where it is deferred, turns a panic into a [*PanicError]. Only then is doing asked for, which says in the midst of what it was.
+func Rescue(err *error, doing func() string) {
 	if value := recover(); value != nil {
-		*err = &PanicError{Doing: doing, Value: value, Stack: debug.Stack()}
+		*err = &PanicError{Doing: doing(), Value: value, Stack: debug.Stack()}
 	}
 }

@@ -166,7 +166,9 @@ func (d *Deliverer) message(t *target, it *item) (profile.Message, error) {
 
 // render asks the profile, which may be a program's own.
 func (t *target) render(o profile.Occurrence) (_ profile.Message, err error) {
-	defer domain.Rescue(&err, "rendering "+o.Type+" of "+o.Stream.String()+" for profile "+t.profile.Name)
+	defer domain.Rescue(&err, func() string {
+		return "rendering " + o.Type + " of " + o.Stream.String() + " for profile " + t.profile.Name
+	})
 	return t.profile.Render(o)
 }
 

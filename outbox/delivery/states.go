@@ -31,7 +31,7 @@ type folded struct {
 
 // after is the state after an event.
 func (f folded) after(aggregate *domain.Aggregate, event domain.Event, r *domain.Recorded) (_ folded, err error) {
-	defer domain.Rescue(&err, "folding "+r.Type+" into "+r.Stream.String())
+	defer domain.Rescue(&err, func() string { return "folding " + r.Type + " into " + r.Stream.String() })
 	f.state = aggregate.Evolve(f.state, event, r.RecordedAt)
 	for _, key := range r.Opened {
 		if !slices.Contains(f.keys, key) {
