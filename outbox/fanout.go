@@ -151,7 +151,7 @@ const firstWait = 2 * time.Millisecond
 const (
 	busy   = 16 // deliveries are much
 	full   = 1000
-	gather = 5 * time.Millisecond
+	gather = 10 * time.Millisecond
 )
 
 // HandleError is called when a look at the log is over: with everything committed, if err is nil. It waits until it is time for the

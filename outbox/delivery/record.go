@@ -111,7 +111,7 @@ type recorder struct {
 
 const (
 	busy   = 32 // outcomes in a statement are much to do
-	gather = 4 * time.Millisecond
+	gather = 8 * time.Millisecond
 )
 
 func newRecorder(d *Deliverer) *recorder { return &recorder{d: d, filled: make(chan struct{}, 1)} }
