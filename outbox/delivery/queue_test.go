@@ -7,6 +7,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -229,6 +231,54 @@ func TestPlans(t *testing.T) {
 	_, err = db.Exec(`ANALYZE`)
 	check(t, err)
 	statements("held back and analysed", 4000)
+}
+
+// A plan that was made while everything was delivered has to do when much is waiting.
+func TestPlanOfAnEmptyTable(t *testing.T) {
+	t.Parallel()
+	const rows = 20_000
+	db := backlog(t, rows)
+	owner := uuid.New()
+	for _, statement := range []string{
+		`INSERT INTO leases VALUES (1, '` + owner.String() + `', 1, now())`,
+		`CREATE TABLE waiting AS SELECT * FROM deliveries WHERE position < (SELECT max(position) FROM deliveries)`,
+		`DELETE FROM deliveries WHERE position < (SELECT max(position) FROM deliveries)`, // the last one keeps the table as long as it is
+		`VACUUM ANALYZE deliveries`,
+	} {
+		_, err := db.Exec(statement)
+		check(t, err)
+	}
+	conn, err := db.Conn(t.Context())
+	check(t, err)
+	defer conn.Close()
+	exec := func(statement string) {
+		_, err := conn.ExecContext(t.Context(), statement)
+		check(t, err)
+	}
+	var keys [2]string
+	check(t, db.QueryRow(`SELECT array_agg(transaction_id), array_agg(position)
+		FROM (SELECT transaction_id, position FROM waiting ORDER BY transaction_id, position OFFSET $1 LIMIT 50) w`, rows/2).Scan(&keys[0], &keys[1]))
+	fifty := func(word string) string { return "'{" + strings.Repeat(word+",", 49) + word + "}'" }
+	execute := "EXECUTE q ('" + owner.String() + "', '{1}', '{1}', " + fifty("1") + ", '" + keys[0] + "', '" + keys[1] + "', " +
+		strings.Join([]string{fifty("1"), fifty("1"), fifty("200"), fifty("{}"), fifty("x")}, ", ") + ")"
+	execute = strings.Replace(execute, fifty("{}"), fifty(`"{}"`), 1)
+	exec(`SET plan_cache_mode = force_generic_plan`)
+	exec(`PREPARE q AS ` + recordDelivered)
+	exec(execute)
+	_, err = db.Exec(`DELETE FROM attempts; INSERT INTO deliveries SELECT * FROM waiting`)
+	check(t, err)
+	var text string
+	check(t, conn.QueryRowContext(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) `+execute).Scan(&text))
+	for _, found := range regexp.MustCompile(`"Rows Removed by .*": (\d+)`).FindAllStringSubmatch(text, -1) {
+		if n, err := strconv.Atoi(found[1]); err != nil || n > 100 {
+			t.Errorf("50 of %d deliveries: %s\n%s", rows, found[0], text)
+		}
+	}
+	var left int
+	check(t, db.QueryRow(`SELECT count(*) FROM deliveries`).Scan(&left))
+	if left != rows-50 {
+		t.Errorf("%d deliveries are left", left)
+	}
 }
 
 // scans says whether a plan has a sequential scan of a table.

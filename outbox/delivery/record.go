@@ -350,8 +350,8 @@ WITH guard AS MATERIALIZED (
 	SELECT t.* FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::integer[], $9::integer[], $10::text[], $11::text[])
 		AS t (webhook, transaction_id, position, started, duration_ms, status_code, response_headers, response_excerpt)
 	JOIN guard ON guard.webhook = t.webhook
-), ended AS (
-	DELETE FROM deliveries d USING tried t WHERE d.webhook = t.webhook AND d.transaction_id = t.transaction_id AND d.position = t.position
+), ended AS MATERIALIZED (
+	SELECT end_deliveries(array_agg(webhook), array_agg(transaction_id), array_agg(position)) AS n FROM tried
 ), logged AS (
 	INSERT INTO attempts (webhook, transaction_id, position, number, started_at, duration_ms, outcome, status_code, response_headers, response_excerpt)
 	SELECT webhook, transaction_id, position, 1, timestamptz 'epoch' + started * interval '1 microsecond', duration_ms, 'delivered', status_code,
@@ -359,7 +359,9 @@ WITH guard AS MATERIALIZED (
 	FROM tried
 	ON CONFLICT DO NOTHING
 )
-SELECT guard.webhook, w.revision FROM guard JOIN webhooks w ON w.number = guard.webhook`
+SELECT guard.webhook, w.revision FROM guard JOIN webhooks w ON w.number = guard.webhook
+WHERE (SELECT n FROM ended) >= 0 -- what nobody asks for is not done
+`
 
 // recordTimeout bounds one try to record, so that a connection that hangs does not hang us.
 const recordTimeout = 10 * time.Second
