@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -47,17 +46,7 @@ func TestDocs(t *testing.T) {
 	}
 	k := newKit(t)
 	at := receiver(t)
-	relay, err := k.engine.Relay()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	stopped := make(chan error, 1)
-	go func() { stopped <- relay.Run(ctx) }()
-	defer func() {
-		stop()
-		<-stopped
-	}()
+	k.relay()
 
 	k.follow()
 	actual := map[string]string{"https://shop.example.com/hooks": at.URL + "/takes"} // by what stands for it

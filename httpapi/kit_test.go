@@ -318,3 +318,21 @@ func (b *logBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.text.String()
 }
+
+// relay delivers until the test ends.
+func (k *kit) relay() {
+	k.t.Helper()
+	relay, err := k.engine.Relay()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- relay.Run(ctx) }()
+	k.t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			k.t.Error(err)
+		}
+	})
+}

@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -119,17 +118,7 @@ func TestIdempotencyKeysAreForgotten(t *testing.T) {
 func TestIdempotencyKeyWakesRelays(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	relay, err := k.engine.Relay()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	stopped := make(chan error, 1)
-	go func() { stopped <- relay.Run(ctx) }()
-	defer func() {
-		stop()
-		<-stopped
-	}()
+	k.relay()
 	owned := func(n int) func() bool {
 		return func() bool {
 			var leases int

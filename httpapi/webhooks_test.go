@@ -176,17 +176,7 @@ func TestDeliveries(t *testing.T) {
 	k := newKit(t)
 	at := receiver(t)
 	shop := k.webhook("shop", at.URL+"/takes")
-	relay, err := k.engine.Relay()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	stopped := make(chan error, 1)
-	go func() { stopped <- relay.Run(ctx) }()
-	defer func() {
-		stop()
-		<-stopped
-	}()
+	k.relay()
 	before := time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)
 	k.order("ord_1")
 	path := hooks + "/" + shop.ID + "/deliveries"
