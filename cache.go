@@ -2,6 +2,7 @@ package waybill
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -40,41 +41,57 @@ func (e *Engine) remember(key cacheKey, current entry) {
 // them out as well, but of a crowd on one hot order all but one would decide in vain, again and again.
 type turns struct {
 	mu   sync.Mutex
-	busy map[cacheKey]*turn
-}
-
-type turn struct {
-	free  chan struct{} // holds a token while nobody has the turn
-	users int           // who has it and who waits
+	busy map[cacheKey][]chan struct{} // who waits for the turn that somebody has; each is told once
 }
 
 // take waits for a turn. The caller must call done.
 func (t *turns) take(ctx context.Context, key cacheKey) (done func(), err error) {
 	t.mu.Lock()
-	if t.busy == nil {
-		t.busy = map[cacheKey]*turn{}
+	line, taken := t.busy[key]
+	var mine chan struct{}
+	if taken {
+		mine = make(chan struct{}, 1)
+		line = append(line, mine)
+	} else if t.busy == nil {
+		t.busy = map[cacheKey][]chan struct{}{}
 	}
-	mine := t.busy[key]
-	if mine == nil {
-		mine = &turn{free: make(chan struct{}, 1)}
-		mine.free <- struct{}{}
-		t.busy[key] = mine
-	}
-	mine.users++
+	t.busy[key] = line
 	t.mu.Unlock()
 
-	leave := func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if mine.users--; mine.users == 0 {
-			delete(t.busy, key)
+	if taken {
+		select {
+		case <-mine:
+		case <-ctx.Done():
+			t.leave(key, mine)
+			return nil, ctx.Err()
 		}
 	}
-	select {
-	case <-mine.free:
-		return func() { mine.free <- struct{}{}; leave() }, nil
-	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
+	return func() { t.pass(key) }, nil
+}
+
+// pass gives the turn to the next in line.
+func (t *turns) pass(key cacheKey) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	line := t.busy[key]
+	if len(line) == 0 {
+		delete(t.busy, key)
+		return
+	}
+	line[0] <- struct{}{}
+	t.busy[key] = line[1:]
+}
+
+// leave takes one out of the line who waits no longer. If the turn has just come to it, the next one gets it.
+func (t *turns) leave(key cacheKey, mine chan struct{}) {
+	t.mu.Lock()
+	line := t.busy[key]
+	i := slices.Index(line, mine)
+	if i >= 0 {
+		t.busy[key] = slices.Delete(line, i, i+1)
+	}
+	t.mu.Unlock()
+	if i < 0 {
+		t.pass(key)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -298,7 +299,7 @@ func generatedID(aggregate string) string {
 		}
 	}
 	id := uuid.Must(uuid.NewV7())
-	return fmt.Sprintf("%s_%x", prefix, id[:])
+	return prefix + "_" + hex.EncodeToString(id[:])
 }
 
 // refresh brings an entry up to date with the database, and returns the events that it lacked.

@@ -131,15 +131,18 @@ func (e *Engine) Wake() {
 
 // Workspace returns the workspace with that name, 1–64 of A–Z a–z 0–9 _ -. It need not be created; a name of another form makes
 // every call on it fail with a [*domain.InvalidCommandError].
-func (e *Engine) Workspace(name string) *Workspace { return &Workspace{engine: e, name: name} }
+func (e *Engine) Workspace(name string) *Workspace {
+	return &Workspace{engine: e, name: name, misnamed: !workspaceName.MatchString(name)}
+}
 
 // defaultWorkspace lets an Engine have the methods of a Workspace beside a method of that name.
 type defaultWorkspace = Workspace
 
 // Workspace is one tenant's part of an engine. Its streams, webhooks and keys are out of reach for every other.
 type Workspace struct {
-	engine *Engine
-	name   string
+	engine   *Engine
+	name     string
+	misnamed bool
 }
 
 // Name is the workspace's name.
@@ -148,7 +151,7 @@ func (w *Workspace) Name() string { return w.name }
 var workspaceName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (w *Workspace) check(op string) error {
-	if !workspaceName.MatchString(w.name) {
+	if w.misnamed {
 		return &domain.InvalidCommandError{Command: op, Fields: []domain.FieldError{
 			{Field: "workspace", Message: fmt.Sprintf("%.80q is not a name: use 1 to 64 of A-Z a-z 0-9 _ -", w.name)}}}
 	}

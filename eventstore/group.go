@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-dev/waybill/internal/pgerr"
@@ -14,26 +15,31 @@ import (
 
 const (
 	maxGroup     = 1 << (plainSlots - 1) // batches in one statement
-	worthwhile   = 16                    // batches that justify a second statement while one is under way
+	worthwhile   = 4                     // batches, at least, that justify a second statement while one is under way
+	forget       = 0.998                 // what each statement leaves of the memory of a crowd
 	stuckAfter   = 2 * time.Millisecond  // when statements under way are no longer waited for
 	maxFlushes   = 8                     // statements under way at once, two of them not stuck
 	groupTimeout = 30 * time.Second      // a statement with many batches answers to no single caller's context, but not for ever
 )
 
 // group lets batches that arrive together share one statement and one commit. It has no goroutine of its own and nothing to close:
-// the first in line leads a statement for all who wait, as soon as none is under way, or enough of them wait, or those under way have
-// come to nothing for a while: one may wait for a lock that somebody holds. Each waits for its own verdict only.
+// the first in line leads a statement for all who wait, as soon as none is under way, or half of the usual crowd waits, or those under way
+// have come to nothing for a while: one may wait for a lock that somebody holds. Each waits for its own verdict only.
+//
+// Half of the crowd, because then two statements take turns: while one commits, the other half decides what comes next.
 type group struct {
 	appendAll  func(context.Context, []*Batch) ([]error, error)
 	stuckAfter time.Duration
+	aboard     atomic.Int64 // batches in statements under way
 
 	mu       sync.Mutex
 	waiting  []*waiter
-	boarding bool // somebody was called to lead, and will take all who wait
-	flushing int  // statements under way, and the one that is boarding
-	finished int  // statements that are done
-	stuck    int  // statements under way that nobody waits for any longer
-	watching bool // a timer is set to find out which are
+	boarding bool    // somebody was called to lead, and will take all who wait
+	flushing int     // statements under way, and the one that is boarding
+	finished int     // statements that are done
+	stuck    int     // statements under way that nobody waits for any longer
+	watching bool    // a timer is set to find out which are
+	crowd    float64 // batches that waited or were aboard at once, at most, of late
 }
 
 type waiter struct {
@@ -49,6 +55,7 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 	me := &waiter{batch: b, lead: make(chan struct{}, 1), verdict: make(chan error, 1)}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, me)
+	g.crowd = max(g.crowd, float64(len(g.waiting)+int(g.aboard.Load())))
 	g.depart()
 	g.mu.Unlock()
 
@@ -56,7 +63,12 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 	case err := <-me.verdict:
 		return err
 	case <-me.lead:
-		g.flush(ctx, g.take(me))
+		taken := g.take(me)
+		verdicts := g.flush(ctx, taken)
+		g.aboard.Add(-int64(len(taken)))
+		for i, t := range taken {
+			t.verdict <- verdicts[i]
+		}
 		g.done()
 		return <-me.verdict
 	case <-ctx.Done():
@@ -69,7 +81,7 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 func (g *group) depart() {
 	switch {
 	case len(g.waiting) == 0 || g.boarding || g.flushing == maxFlushes:
-	case g.flushing <= g.stuck, g.flushing == g.stuck+1 && len(g.waiting) >= worthwhile:
+	case g.flushing <= g.stuck, g.flushing == g.stuck+1 && float64(len(g.waiting)) >= max(worthwhile, g.crowd/2):
 		g.board()
 	default:
 		g.watch()
@@ -110,6 +122,7 @@ func (g *group) take(leader *waiter) []*waiter {
 	taken := append([]*waiter{leader}, g.waiting[:n]...)
 	g.waiting = g.waiting[n:]
 	g.boarding = false
+	g.aboard.Add(int64(len(taken)))
 	g.depart()
 	g.mu.Unlock()
 	slices.SortFunc(taken, func(a, b *waiter) int {
@@ -123,6 +136,7 @@ func (g *group) done() {
 	defer g.mu.Unlock()
 	g.flushing--
 	g.finished++
+	g.crowd *= forget
 	g.stuck = min(g.stuck, g.flushing)
 	g.depart()
 }
@@ -145,7 +159,8 @@ func (g *group) leave(me *waiter) {
 	}
 }
 
-func (g *group) flush(ctx context.Context, taken []*waiter) {
+// flush appends the batches of those who were taken, and returns their verdicts.
+func (g *group) flush(ctx context.Context, taken []*waiter) []error {
 	if len(taken) > 1 {
 		// The leader's context must not cancel what others wait for.
 		var cancel context.CancelFunc
@@ -157,21 +172,22 @@ func (g *group) flush(ctx context.Context, taken []*waiter) {
 		batches[i] = t.batch
 	}
 	verdicts, err := g.appendAll(ctx, batches)
-	for i, t := range taken {
-		switch {
-		case err == nil:
-			t.verdict <- verdicts[i]
-		case len(taken) > 1 && rejected(err):
+	if err == nil {
+		return verdicts
+	}
+	verdicts = make([]error, len(taken))
+	for i := range taken {
+		verdicts[i] = err
+		if len(taken) > 1 && rejected(err) {
 			// The database refused the statement because of one of them, and nothing was written: each goes alone.
-			verdicts, err := g.appendAll(ctx, batches[i:i+1])
+			alone, err := g.appendAll(ctx, batches[i:i+1])
 			if err == nil {
-				err = verdicts[0]
+				err = alone[0]
 			}
-			t.verdict <- err
-		default:
-			t.verdict <- err
+			verdicts[i] = err
 		}
 	}
+	return verdicts
 }
 
 // rejected says whether the database answered, and the answer was about the content of the statement or a rival transaction.

@@ -99,12 +99,9 @@ func (s *Store) StreamTail(ctx context.Context, tx *sql.Tx, workspace string, st
 }
 
 func (s *Store) streamTail(ctx context.Context, tx *sql.Tx, workspace string, stream domain.StreamID, after int) ([]domain.Recorded, error) {
-	statement, err := s.statement(ctx, &s.streamStmt, streamQuery)
+	statement, err := s.statement(ctx, tx, &s.streamStmt, streamQuery)
 	if err != nil {
 		return nil, err
-	}
-	if tx != nil {
-		statement = tx.StmtContext(ctx, statement)
 	}
 	return collect(statement.QueryContext(ctx, workspace, stream.String(), after, pageSize))
 }
@@ -116,7 +113,7 @@ const PageSize = pageSize
 // the end: it leaves out events whose transaction is not older than every running one, because others may still appear before them.
 func (s *Store) ReadLog(ctx context.Context, after Cursor) iter.Seq2[domain.Recorded, error] {
 	return func(yield func(domain.Recorded, error) bool) {
-		statement, err := s.statement(ctx, &s.logStmt, logQuery)
+		statement, err := s.statement(ctx, nil, &s.logStmt, logQuery)
 		if err != nil {
 			yield(domain.Recorded{}, err)
 			return
@@ -146,7 +143,7 @@ func (s *Store) ReadLog(ctx context.Context, after Cursor) iter.Seq2[domain.Reco
 // StreamsAt returns, for each stream, all its events from the first up to the version named, in one round trip. The result has the
 // order of at.
 func (s *Store) StreamsAt(ctx context.Context, at []domain.StreamAt) ([][]domain.Recorded, error) {
-	statement, err := s.statement(ctx, &s.streamsStmt, streamsQuery)
+	statement, err := s.statement(ctx, nil, &s.streamsStmt, streamsQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -218,13 +215,10 @@ type Outcome struct {
 // Outcome looks an idempotency key up; found is false where no command had an outcome under it. With a tx it reads within that
 // transaction.
 func (s *Store) Outcome(ctx context.Context, tx *sql.Tx, workspace, key string) (outcome Outcome, found bool, err error) {
-	statement, err := s.statement(ctx, &s.outcomeStmt, `SELECT command_id, fingerprint, stream, first_version, last_version
+	statement, err := s.statement(ctx, tx, &s.outcomeStmt, `SELECT command_id, fingerprint, stream, first_version, last_version
 		FROM idempotency_keys WHERE workspace = $1 AND key = $2`)
 	if err != nil {
 		return Outcome{}, false, err
-	}
-	if tx != nil {
-		statement = tx.StmtContext(ctx, statement)
 	}
 	var stream string
 	var fingerprint []byte

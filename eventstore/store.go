@@ -19,15 +19,17 @@ type Store struct {
 	group   group
 	metrics Metrics
 
-	era         atomic.Pointer[era]
-	checked     atomic.Bool // the schema is the one this program was written for
-	appendStmt  atomic.Pointer[sql.Stmt]
-	plainStmts  [plainSlots]atomic.Pointer[sql.Stmt] // each has room for twice as many batches as the one before
-	streamStmt  atomic.Pointer[sql.Stmt]
-	logStmt     atomic.Pointer[sql.Stmt]
-	outcomeStmt atomic.Pointer[sql.Stmt]
-	streamsStmt atomic.Pointer[sql.Stmt]
-	strideStmt  atomic.Pointer[sql.Stmt]
+	era          atomic.Pointer[era]
+	checked      atomic.Bool // the schema is the one this program was written for
+	appendStmt   atomic.Pointer[sql.Stmt]
+	plainStmts   [plainSlots]atomic.Pointer[sql.Stmt]
+	hopefulStmts [plainSlots]atomic.Pointer[sql.Stmt]
+	waryUntil    atomic.Int64 // in milliseconds since 1970: no plain statement is hopeful until then
+	streamStmt   atomic.Pointer[sql.Stmt]
+	logStmt      atomic.Pointer[sql.Stmt]
+	outcomeStmt  atomic.Pointer[sql.Stmt]
+	streamsStmt  atomic.Pointer[sql.Stmt]
+	strideStmt   atomic.Pointer[sql.Stmt]
 }
 
 // New returns a store on db, which must be a lib/pq database. It does not touch the database yet: the first use checks that the
@@ -81,21 +83,30 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	return err
 }
 
-// statement prepares a query once for all. Should two goroutines come first together, one's statement is dropped unused.
-func (s *Store) statement(ctx context.Context, slot *atomic.Pointer[sql.Stmt], query string) (*sql.Stmt, error) {
-	if prepared := slot.Load(); prepared != nil {
-		return prepared, nil
+// statement prepares a query once for all, and returns it for use within tx, if there is one. Should two goroutines come first together,
+// one's statement is dropped unused.
+func (s *Store) statement(ctx context.Context, tx *sql.Tx, slot *atomic.Pointer[sql.Stmt], query string) (*sql.Stmt, error) {
+	prepared := slot.Load()
+	if prepared == nil {
+		if err := s.checkSchema(ctx); err != nil {
+			return nil, err
+		}
+		// What all may use is prepared on another connection than the caller's, and in a pool that has no other it would wait for that one.
+		if pool := s.db.Stats(); tx != nil && pool.MaxOpenConnections > 0 && pool.InUse >= pool.MaxOpenConnections {
+			statement, err := tx.PrepareContext(ctx, query)
+			return statement, pgerr.Wrap("prepare a statement", err)
+		}
+		var err error
+		if prepared, err = s.db.PrepareContext(ctx, query); err != nil {
+			return nil, pgerr.Wrap("prepare a statement", err)
+		}
+		if !slot.CompareAndSwap(nil, prepared) {
+			prepared.Close()
+			prepared = slot.Load()
+		}
 	}
-	if err := s.checkSchema(ctx); err != nil {
-		return nil, err
+	if tx != nil {
+		return tx.StmtContext(ctx, prepared), nil
 	}
-	// The statement outlives the call that prepares it.
-	prepared, err := s.db.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, pgerr.Wrap("prepare a statement", err)
-	}
-	if !slot.CompareAndSwap(nil, prepared) {
-		prepared.Close()
-	}
-	return slot.Load(), nil
+	return prepared, nil
 }

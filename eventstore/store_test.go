@@ -225,12 +225,11 @@ func TestRefusedBatchFailsAlone(t *testing.T) {
 	all := []*Batch{batch("a", Head{}, 1), poison, batch("b", Head{}, 1)}
 	waiters := make([]*waiter, len(all))
 	for i, b := range all {
-		waiters[i] = &waiter{batch: b, verdict: make(chan error, 1)}
+		waiters[i] = &waiter{batch: b}
 	}
-	s.group.flush(t.Context(), waiters)
 	var internal *pgerr.Error
-	for i, w := range waiters {
-		if err := <-w.verdict; i == 1 && !(errors.As(err, &internal) && internal.Kind == pgerr.Internal) || i != 1 && err != nil {
+	for i, err := range s.group.flush(t.Context(), waiters) {
+		if i == 1 && !(errors.As(err, &internal) && internal.Kind == pgerr.Internal) || i != 1 && err != nil {
 			t.Errorf("batch %d: %v", i, err)
 		}
 	}
@@ -330,6 +329,76 @@ func TestGroupGathers(t *testing.T) {
 	for range 1 + worthwhile + 3 {
 		if err := <-results; err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Where many issue commands, more have to wait before a second statement leaves: half of those who were here lately.
+func TestGroupKnowsItsCrowd(t *testing.T) {
+	t.Parallel()
+	g := &group{stuckAfter: time.Hour, flushing: 1, crowd: 20}
+	for range 9 {
+		g.waiting = append(g.waiting, &waiter{lead: make(chan struct{}, 1)})
+	}
+	g.depart()
+	if g.boarding {
+		t.Error("a second statement leaves with less than half of the crowd")
+	}
+	g.waiting = append(g.waiting, &waiter{lead: make(chan struct{}, 1)})
+	g.depart()
+	if !g.boarding {
+		t.Error("no second statement leaves with half of the crowd")
+	}
+	for range 10_000 {
+		g.done()
+	}
+	if g.crowd > 1 {
+		t.Errorf("a crowd of %.1f is remembered after 10,000 statements of nobody", g.crowd)
+	}
+}
+
+// A statement that hopes for the best fails as a whole where a rival is about to take a version. Then each batch gets its own verdict all the
+// same, and for a while nobody hopes.
+func TestLostRace(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t).DB
+	s := New(db)
+	for _, rivalWins := range []bool{true, false} {
+		name := fmt.Sprintf("contested-%t", rivalWins)
+		tx, err := db.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.AppendTx(t.Context(), tx, batch(name, Head{}, 1)); err != nil {
+			t.Fatal(err)
+		}
+		s.waryUntil.Store(0)
+		all := []*Batch{batch("a"+name, Head{}, 1), batch(name, Head{}, 1), batch("z"+name, Head{}, 1)}
+		var verdicts []error
+		done := make(chan error)
+		go func() {
+			var err error
+			verdicts, err = s.appendAll(t.Context(), all)
+			done <- err
+		}()
+		eventually(t, func() (waits bool) {
+			err := db.QueryRow(`SELECT EXISTS (SELECT FROM pg_stat_activity
+				WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO events%')`).Scan(&waits)
+			return err == nil && waits
+		})
+		if rivalWins {
+			err = tx.Commit()
+		} else {
+			err = tx.Rollback()
+		}
+		if err := errors.Join(err, <-done); err != nil {
+			t.Fatal(err)
+		}
+		if lost := conflict(verdicts[1]); lost != rivalWins || verdicts[0] != nil || !lost && verdicts[1] != nil || verdicts[2] != nil {
+			t.Errorf("the rival wins: %t; verdicts %v", rivalWins, verdicts)
+		}
+		if wary := s.waryUntil.Load() > time.Now().UnixMilli(); wary != rivalWins {
+			t.Errorf("the rival wins: %t; the store is wary: %t", rivalWins, wary)
 		}
 	}
 }
@@ -526,20 +595,23 @@ func TestQueryPlans(t *testing.T) {
 			now(), sha256('') FROM generate_series(1, 100000) n`); err != nil {
 		t.Fatal(err)
 	}
+	const appendArguments = `era_base(), pg_postmaster_start_time(), 'events'::regclass::oid, sha256(''),
+		gen_random_uuid(), 'default', 'order/78', 11, 'x', 1, '{}', '{}', now(), sha256('')`
 	for _, analysed := range []bool{false, true} {
 		for name, test := range map[string]struct {
 			query string
 			args  string
 			most  int // pages
 		}{
-			"stream": {streamQuery, `'default', 'order/77', 3, 500`, 20},
-			"log":    {logQuery, `0, 0, 500`, 2200},
-			"behind": {logQuery, `log_horizon(), 0, 500`, 20},
-			"stride": {strideQuery, `'other', 0, 0, 500, 50, ''`, 600},
-			"places": {placesQuery, `ARRAY[1::bigint], ARRAY[5::bigint]`, 20},
-			"append": {plainStatement(1), `era_base(), pg_postmaster_start_time(), 'events'::regclass::oid, sha256(''),
-				gen_random_uuid(), 'default', 'order/78', 11, 'x', 1, '{}', '{}', now(), sha256('')`, 80},
-			"at": {streamsQuery, `'{default,default}', '{order/1,order/2}', '{3,4}'`, 40},
+			"stream":          {streamQuery, `'default', 'order/77', 3, 500`, 20},
+			"log":             {logQuery, `0, 0, 500`, 2200},
+			"behind":          {logQuery, `log_horizon(), 0, 500`, 20},
+			"stride":          {strideQuery, `'other', 0, 0, 500, 50, ''`, 600},
+			"places":          {placesQuery, `ARRAY[1::bigint], ARRAY[5::bigint]`, 20},
+			"era":             {`SELECT begin_era() WHERE $1`, `true`, 40},
+			"append, hopeful": {plainStatement(1, true), appendArguments, 80},
+			"append, wary":    {plainStatement(1, false), appendArguments, 80},
+			"at":              {streamsQuery, `'{default,default}', '{order/1,order/2}', '{3,4}'`, 40},
 		} {
 			if plan, pages := explain(t, db, test.query, test.args); pages > test.most || strings.Contains(plan, "Seq Scan on events") {
 				t.Errorf("%s, analysed %v: %d pages, want at most %d\n%s", name, analysed, pages, test.most, plan)

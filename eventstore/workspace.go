@@ -47,7 +47,7 @@ const (
 func (s *Store) WorkspaceLog(ctx context.Context, workspace, eventType string, after Cursor, limit int) (
 	page []domain.Recorded, next Cursor, more bool, err error,
 ) {
-	statement, err := s.statement(ctx, &s.strideStmt, strideQuery)
+	statement, err := s.statement(ctx, nil, &s.strideStmt, strideQuery)
 	if err != nil {
 		return nil, after, false, err
 	}

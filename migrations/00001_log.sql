@@ -74,8 +74,10 @@ DECLARE
     mine CONSTANT bigint := base | coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0);
 BEGIN
     -- One statement, and so one snapshot: whatever it sees was appended by transactions before the end of that very snapshot.
-    IF EXISTS (SELECT FROM events e
-        WHERE e.transaction_id >= (base | pg_snapshot_xmax(pg_current_snapshot())::text::bigint) AND e.transaction_id <> mine) THEN
+    -- (The newest event, not whether there is any: for that, a table that was never analysed may be read whole.)
+    IF coalesce((SELECT e.transaction_id FROM events e WHERE e.transaction_id > mine ORDER BY e.transaction_id DESC, e.position DESC LIMIT 1),
+                (SELECT e.transaction_id FROM events e WHERE e.transaction_id < mine ORDER BY e.transaction_id DESC, e.position DESC LIMIT 1))
+            >= (base | pg_snapshot_xmax(pg_current_snapshot())::text::bigint) THEN
         base := base + (1::bigint << 44);
     END IF;
     IF NOT EXISTS (SELECT FROM eras e WHERE e.number = base >> 44) THEN
