@@ -1,15 +1,15 @@
 // Package eventstore keeps the log: it is the only writer of events.
 //
 // A stream is one aggregate's events, numbered 1, 2, 3, … without gaps. Whoever wants to add to a stream says after which version
-// (its [Head]); the unique key on (workspace, stream, version) lets exactly one writer have the next one, and everybody else is told
-// so by a [*ConflictError]. A command's events are one [Batch], appended whole or not at all.
+// (its [Head]); the unique key on (workspace, stream, version) lets exactly one writer have the next one, and everybody else gets
+// a [*ConflictError]. A command's events are one [Batch], appended whole or not at all.
 //
 // # One round trip
 //
 // An append is one statement, which is its own transaction: a plain INSERT where every batch is one event without a key, else a call of
 // the SQL function append_events (see migrations), which also claims idempotency keys. Batches that arrive together share that
 // statement and its commit, each with its own verdict: while a statement is under way the others gather, and leave together when it is
-// done, when they are worth a statement of their own, or when it turns out to be stuck. A lone batch leaves at once. [Store.AppendTx]
+// done, when half of those who come and go have gathered, or when it turns out to be stuck. A lone batch leaves at once. [Store.AppendTx]
 // does the same inside the caller's transaction, and never aborts it for a lost race.
 //
 // # Order

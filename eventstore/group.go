@@ -65,7 +65,7 @@ func (g *group) append(ctx context.Context, b *Batch) error {
 	case <-me.lead:
 		taken := g.take(me)
 		verdicts := g.flush(ctx, taken)
-		g.aboard.Add(-int64(len(taken)))
+		g.aboard.Add(-int64(len(taken))) // at once: who hears his verdict may be in line again, and is not to be counted twice
 		for i, t := range taken {
 			t.verdict <- verdicts[i]
 		}
