@@ -21,15 +21,11 @@ func main() {
 
 	// Nearly all that is allocated here lives for one command or one delivery, beside a small heap that stays. To collect less often costs
 	// some memory, and saves a sixth of the processor time of appending and delivering. The ballast, which is never touched and so takes no
-	// memory, makes the collector see a heap of some size where there is hardly any; else it would come twenty times a second. The limit
-	// makes it come more often where much is kept.
+	// memory, makes the collector see a heap of some size where there is hardly any; else it would come twenty times a second.
 	var ballast []byte
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300)
+		debug.SetGCPercent(240)
 		ballast = make([]byte, 16<<20)
-		if os.Getenv("GOMEMLIMIT") == "" {
-			debug.SetMemoryLimit(192 << 20)
-		}
 	}
 
 	status := run(ctx, os.Args[1:], environment{
