@@ -150,8 +150,10 @@ const firstWait = 2 * time.Millisecond
 // costs five round trips and a commit, whether it finds ten events or a hundred.
 const (
 	busy   = 16 // deliveries are much
-	full   = 1000
 	gather = 10 * time.Millisecond
+	plenty = 100 // are more
+	linger = 30 * time.Millisecond
+	full   = 1000
 )
 
 // HandleError is called when a look at the log is over: with everything committed, if err is nil. It waits until it is time for the
@@ -182,11 +184,14 @@ func (f *fanOut) HandleError(_ watermill.LoggerAdapter, nothing bool, err error)
 		f.wait(f.wake)
 	default:
 		f.made(h.webhooks)
-		if f.idle = 0; h.deliveries >= busy && h.deliveries < full {
+		if h.deliveries >= busy && h.deliveries < full {
 			f.idle = gather
+			if h.deliveries >= plenty {
+				f.idle = linger
+			}
 			f.wait(nil)
-			f.idle = 0
 		}
+		f.idle = 0
 	}
 	return 0
 }

@@ -96,7 +96,8 @@ type Limits struct {
 	SendersPerWebhook int
 	// Senders is how many requests are under way in all, besides one for each webhook, which it can always have. Defaults to 1024.
 	Senders int
-	// ReadAhead is how many deliveries of one webhook are in memory. Defaults to 4096.
+	// ReadAhead is how many deliveries are in memory. Webhooks with something to send share it evenly; each can have 64, however many
+	// there are, and has at most 256 for each sender that its receiver copes with. Defaults to 16384.
 	ReadAhead int
 	// Readers is how many webhooks read ahead at the same time, each with a database connection. Defaults to 4.
 	Readers int
@@ -117,7 +118,7 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	l.SendersPerWebhook = cmp.Or(l.SendersPerWebhook, 64)
 	l.Senders = cmp.Or(l.Senders, 1024)
-	l.ReadAhead = cmp.Or(l.ReadAhead, 4096)
+	l.ReadAhead = cmp.Or(l.ReadAhead, 16384)
 	l.Readers = cmp.Or(l.Readers, 4)
 	l.RecordBatch = cmp.Or(l.RecordBatch, 1000)
 	l.States = cmp.Or(l.States, 8192)
@@ -137,6 +138,7 @@ type Deliverer struct {
 	states   *states
 	messages *lru.Cache[messageKey, keptMessage]
 	owned    atomic.Int64 // queues
+	busy     atomic.Int64 // of these, or of those that are being drained, with items in memory
 	slots    slots
 	readers  chan struct{} // a token for each reader
 

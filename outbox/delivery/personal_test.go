@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/waybill-dev/waybill/domain"
 	"github.com/waybill-dev/waybill/domain/order"
 	"github.com/waybill-dev/waybill/outbox/profile"
+	"github.com/waybill-dev/waybill/outbox/webhook"
 )
 
 // unencrypted is a [Personal] whose ciphertexts are none.
@@ -92,10 +94,15 @@ func TestForgottenInMemory(t *testing.T) {
 		return string(text)
 	}
 
+	fold := func(page ...*item) { // as a page is read
+		t.Helper()
+		check(t, s.open(t.Context(), page))
+		check(t, s.fold(t.Context(), page))
+	}
 	page := items(1, 2)
-	check(t, s.fold(t.Context(), page))
+	fold(page...)
 	for _, it := range page {
-		check(t, s.renew(t.Context(), it))
+		check(t, s.ready(t.Context(), it))
 		if text := shown(it); !strings.Contains(text, "a@example.com") || strings.Contains(text, "$personal") {
 			t.Errorf("version %d shows %s", it.occurrence.Version, text)
 		}
@@ -107,9 +114,9 @@ func TestForgottenInMemory(t *testing.T) {
 	personal.destroyed = []uuid.UUID{key}
 	reads = 0
 	later := items(3)
-	check(t, s.fold(t.Context(), later)) // builds upon version 2, which is in memory
+	fold(later...) // builds upon version 2, which is in memory
 	for _, it := range append(later, page...) {
-		check(t, s.renew(t.Context(), it))
+		check(t, s.ready(t.Context(), it))
 		if text := shown(it); strings.Contains(text, "a@example.com") || !strings.Contains(text, domain.Erased) || strings.Contains(text, "$personal") {
 			t.Errorf("version %d shows %s", it.occurrence.Version, text)
 		}
@@ -119,9 +126,9 @@ func TestForgottenInMemory(t *testing.T) {
 		t.Errorf("%d reads", reads)
 	}
 	again := append(items(1, 2, 3), page...)
-	check(t, s.fold(t.Context(), again[:3]))
+	fold(again[:3]...)
 	for _, it := range again {
-		check(t, s.renew(t.Context(), it))
+		check(t, s.ready(t.Context(), it))
 	}
 	if reads != 1 {
 		t.Errorf("%d reads of what is erased already", reads)
@@ -131,15 +138,65 @@ func TestForgottenInMemory(t *testing.T) {
 	s.personal = erased{}
 	s.cache.Purge()
 	page = items(1)
-	check(t, s.fold(t.Context(), page))
+	fold(page...)
 	if text := shown(page[0]); strings.Contains(text, "a@example.com") || strings.Contains(text, "$personal") {
 		t.Errorf("without keys it shows %s", text)
 	}
 	broken := log[0]
 	broken.Data = []byte(`{"$personal":["x"],"orderId":"ord_1"}`)
 	page = []*item{{occurrence: profile.Occurrence{Recorded: broken}}}
-	check(t, s.fold(t.Context(), page))
+	fold(page...)
 	if page[0].fault == nil {
 		t.Error("a damaged event was opened")
+	}
+}
+
+// What several webhooks are told is folded and rendered once, unless something was erased in between.
+func TestMessagesAreShared(t *testing.T) {
+	t.Parallel()
+	secret := uuid.New()
+	aggregates := map[string]*domain.Aggregate{order.Name: order.Aggregate()}
+	personal := &unencrypted{}
+	sealer, err := webhook.NewSealer(make([]byte, 32))
+	check(t, err)
+	d, err := New(Config{DB: new(sql.DB), Aggregates: aggregates, Personal: personal, Sealer: sealer, Profiles: profile.NewSet(profile.Native(aggregates)),
+		History: func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error) {
+			return nil, errors.New("not needed")
+		}})
+	check(t, err)
+	d.owned.Store(2)
+	webhooks := []*target{{profile: d.config.Profiles["native"]}, {profile: d.config.Profiles["native"]}}
+	tell := func(w *target, position int64, e domain.Event) (it *item, body string) {
+		t.Helper()
+		data, version, err := order.Aggregate().Codec.Encode(e)
+		check(t, err)
+		if fields := order.Aggregate().Codec.Personal(e.EventType(), data); len(fields) > 0 {
+			masked, patches := domain.Mask(data, fields, make([]int, len(fields)))
+			data = domain.Sealed{Masked: masked, Parts: []domain.SealedPart{{Key: secret, Ciphertext: patches[0]}}}.Encode()
+		}
+		it = &item{key: key{transactionID: 1, position: position}}
+		it.occurrence.Recorded = domain.Recorded{Workspace: "default", Stream: domain.StreamID{Aggregate: order.Name, ID: "ord_1"},
+			Version: 1, Type: e.EventType(), SchemaVersion: version, Data: data}
+		check(t, d.states.open(t.Context(), []*item{it}))
+		m, err := d.render(t.Context(), w, it)
+		check(t, err)
+		return it, string(m.Body)
+	}
+	plain := order.Created{OrderID: "ord_1", Currency: "USD"}
+	_, first := tell(webhooks[0], 1, plain)
+	it, again := tell(webhooks[1], 1, plain)
+	if again != first || it.occurrence.Event != nil {
+		t.Errorf("the second webhook is told %s, folded anew to %+v; the first was told %s", again, it.occurrence.After, first)
+	}
+	sealed := order.Created{OrderID: "ord_1", Currency: "USD", Email: "a@example.com"}
+	if _, body := tell(webhooks[0], 2, sealed); !strings.Contains(body, "a@example.com") {
+		t.Errorf("the first webhook is told %s", body)
+	}
+	if it, body := tell(webhooks[1], 2, sealed); !strings.Contains(body, "a@example.com") || len(it.keys) != 1 {
+		t.Errorf("the second webhook is told %s, with %d keys", body, len(it.keys))
+	}
+	personal.destroyed = []uuid.UUID{secret}
+	if _, body := tell(webhooks[1], 2, sealed); strings.Contains(body, "a@example.com") || !strings.Contains(body, domain.Erased) {
+		t.Errorf("after erasure a webhook is told %s", body)
 	}
 }

@@ -21,13 +21,14 @@ type key struct {
 // item is a delivery in memory.
 type item struct {
 	key        key
-	lane       string // items of a lane are sent one after the other: the stream, where the webhook is ordered
-	attempts   int    // made so far
-	earlier    int    // of these, before it was sent again
-	retry      bool   // the row is in state 'retry'
-	occurrence profile.Occurrence
-	keys       []uuid.UUID // with which parts of the occurrence were opened
-	fault      error       // why it cannot be rendered
+	lane       string             // items of a lane are sent one after the other: the stream, where the webhook is ordered
+	attempts   int                // made so far
+	earlier    int                // of these, before it was sent again
+	retry      bool               // the row is in state 'retry'
+	occurrence profile.Occurrence // the event's own data at once; the rest when it is folded
+	before     folded             // what is true before it, where that was at hand
+	keys       []uuid.UUID        // with which parts of the occurrence were opened
+	fault      error              // why it cannot be rendered
 }
 
 // queue is one webhook's deliveries in memory, for as long as the webhook is ours.
@@ -57,6 +58,7 @@ type queue struct {
 	unread    bool      // there may be rows behind cursor
 	due       time.Time // when the next retry is due; zero where none is known of
 	reading   bool
+	sated     bool // the reader waits until there is less to send
 	unsettled []*outcome
 	settling  int // outcomes being recorded that change what is held back
 	lanes     map[string]*lane
@@ -75,6 +77,7 @@ type queue struct {
 
 // lane is a stream with an item under way.
 type lane struct {
+	last    int // version of the item that was taken in last
 	waiting []*item
 	passed  bool // a retry was passed over because of it
 }
@@ -117,6 +120,9 @@ func (q *queue) arrived() {
 	signal(q.wake)
 }
 
+// hasEnough says whether nothing needs to be read for now, so that more comes at a time. The caller holds the lock.
+func (q *queue) hasEnough() bool { return len(q.sendable) >= 2*q.window }
+
 // elapsed goes on once the receiver's time of quiet is over, and wakes the reader if a retry is due.
 func (q *queue) elapsed(now time.Time) {
 	q.mu.Lock()
@@ -151,8 +157,33 @@ func (q *queue) read() {
 	}
 }
 
-// capacity is how many items the queue may hold: fewer, the less its receiver copes with.
-func (q *queue) capacity() int { return min(max(64, 64*q.window), q.d.config.ReadAhead) }
+// capacity is how many items the queue may hold: fewer, the less its receiver copes with, and the more other queues hold some. The caller
+// holds the lock.
+func (q *queue) capacity() int {
+	busy := int(q.d.busy.Load())
+	if q.open == 0 {
+		busy++ // with us
+	}
+	return min(aheadPerSender*q.window, max(leastAhead, q.d.config.ReadAhead/busy))
+}
+
+// Deliveries of a stream wait until the one before is recorded, so the more are in memory, of the more streams some can be under way. Whoever
+// was alone, and has more than a fair share, keeps it until it is sent.
+const (
+	leastAhead     = 64
+	aheadPerSender = 256
+)
+
+// hold notes that there are so many items more in memory, or fewer. The caller holds the lock.
+func (q *queue) hold(n int) {
+	switch was := q.open > 0; {
+	case !was && q.open+n > 0:
+		q.d.busy.Add(1)
+	case was && q.open+n == 0:
+		q.d.busy.Add(-1)
+	}
+	q.open += n
+}
 
 // fill reads once, if there is something to read and room for it, and says whether to try again at once.
 func (q *queue) fill() bool {
@@ -160,7 +191,8 @@ func (q *queue) fill() bool {
 	now := q.d.config.Clock()
 	due := !q.due.IsZero() && !q.due.After(now)
 	room := q.capacity() - q.open
-	if q.closing || q.target.fault != nil || q.settling > 0 || !due && !q.unread || room < q.capacity()/2 {
+	q.sated = q.hasEnough()
+	if q.closing || q.target.fault != nil || q.settling > 0 || !due && (!q.unread || q.sated) || room < q.capacity()/2 {
 		q.mu.Unlock()
 		return false
 	}
@@ -207,12 +239,12 @@ func (q *queue) admit(it *item) {
 		l.passed = l.passed || !q.retries[it.key]
 		return
 	case l != nil:
-		l.waiting = append(l.waiting, it)
+		l.waiting, l.last = append(l.waiting, it), it.occurrence.Version
 	default:
-		q.lanes[it.lane] = &lane{}
+		q.lanes[it.lane] = &lane{last: it.occurrence.Version}
 		q.sendable = append(q.sendable, it)
 	}
-	q.open++
+	q.hold(1)
 	if it.retry {
 		q.retries[it.key] = true
 	}
@@ -265,6 +297,10 @@ func (q *queue) pop() *item {
 	it := q.sendable[0]
 	q.sendable[0] = nil
 	q.sendable = q.sendable[1:]
+	if q.sated && !q.hasEnough() {
+		q.sated = false
+		signal(q.wake)
+	}
 	q.atRisk++
 	q.bucket.spend()
 	return it
@@ -304,11 +340,7 @@ func (q *queue) attempt(it *item) *outcome {
 	t := q.target
 	q.mu.Unlock()
 	o := &outcome{queue: q, item: it, startedAt: q.d.config.Clock(), circuit: t.profile.Circuit}
-	err := q.d.states.renew(q.ctx, it)
-	var message profile.Message
-	if err == nil {
-		message, err = q.d.render(t, it)
-	}
+	message, err := q.d.render(q.ctx, t, it)
 	switch {
 	case errors.As(err, new(errFilter)):
 		q.d.config.Metrics.Filters.Inc()
@@ -409,7 +441,7 @@ func (q *queue) recorded(outcomes []*outcome, s standing, lost bool) {
 	q.mu.Lock()
 	q.failures = s.failures
 	for _, o := range outcomes {
-		q.open -= 1 + len(o.followers)
+		q.hold(-1 - len(o.followers))
 		if o.atRisk() {
 			q.atRisk--
 		}
@@ -430,7 +462,9 @@ func (q *queue) recorded(outcomes []*outcome, s standing, lost bool) {
 			q.dueBy(q.d.config.Clock())
 		}
 		if len(l.waiting) > 0 {
-			q.sendable = append(q.sendable, l.waiting[0])
+			next := l.waiting[0]
+			next.follow(o.item)
+			q.sendable = append(q.sendable, next)
 			l.waiting = l.waiting[1:]
 		} else {
 			delete(q.lanes, o.item.lane)
@@ -479,6 +513,7 @@ func (q *queue) drain(grace time.Duration) {
 	q.cut(errStopped)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.hold(-q.open) // what was read is forgotten
 	if q.pausing != nil {
 		q.pausing.Stop()
 	}

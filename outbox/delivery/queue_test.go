@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -105,6 +106,128 @@ func TestMemoryIsBounded(t *testing.T) {
 	if most.Load() > 1000 {
 		t.Errorf("%d deliveries were in memory, at most 1000 were allowed", most.Load())
 	}
+	if d.busy.Load() != 0 {
+		t.Errorf("%d queues that are drained count as busy", d.busy.Load())
+	}
+}
+
+// Of each stream only what is sent next is folded; what follows is folded on top of that when it is its turn, without a look anywhere.
+func TestStatesArePassedOnAlongALane(t *testing.T) {
+	t.Parallel()
+	t.Run("a webhook that is told everything", func(t *testing.T) {
+		t.Parallel()
+		const events = 4000 // of 40 counters
+		db := backlog(t, events)
+		if histories := deliverCounters(t, db, events); histories > events/20 { // some streams were through before the next page came
+			t.Errorf("%d histories were read, at most %d were expected", histories, events/20)
+		}
+	})
+	t.Run("a webhook that is told some", func(t *testing.T) {
+		t.Parallel()
+		db := backlog(t, 300)
+		_, err := db.Exec(`DELETE FROM deliveries d USING events e WHERE e.version % 3 = 0 AND (e.transaction_id, e.position) = (d.transaction_id, d.position)`)
+		check(t, err)
+		deliverCounters(t, db, 201)
+	})
+}
+
+// deliverCounters delivers what there is, so many deliveries, and sees that each is told in its turn with the state as of its event. It returns
+// how many histories that took.
+func deliverCounters(t *testing.T, db *pgtest.Database, deliveries int) (histories int) {
+	t.Helper()
+	sealer, err := webhook.NewSealer(make([]byte, 32))
+	check(t, err)
+	_, err = db.Exec(`UPDATE webhooks SET secret = $1`, sealer.Seal("default", "wh_1", webhook.NewSecret()))
+	check(t, err)
+	var mu sync.Mutex
+	last := map[string]int{} // version, by counter
+	received := 0
+	all := make(chan struct{})
+	d, err := New(Config{
+		DB: db.DB, Aggregates: counters, Sealer: sealer, Profiles: profile.NewSet(profile.Native(counters)), Logger: slog.New(slog.DiscardHandler),
+		History: func(_ context.Context, at []domain.StreamAt) ([][]domain.Recorded, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			histories += len(at)
+			list := make([][]domain.Recorded, len(at))
+			for i, a := range at {
+				for v := range a.Version {
+					list[i] = append(list[i], domain.Recorded{Workspace: a.Workspace, Stream: a.Stream, Version: v + 1, Type: "counter.counted", SchemaVersion: 1, Data: json.RawMessage(`{"n":1}`)})
+				}
+			}
+			return list, nil
+		},
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			var body struct {
+				Data struct {
+					CounterID        string
+					Version, Counter int
+				}
+			}
+			if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if body.Data.Version <= last[body.Data.CounterID] || body.Data.Counter != body.Data.Version {
+				t.Errorf("after version %d came %+v", last[body.Data.CounterID], body)
+			}
+			last[body.Data.CounterID] = body.Data.Version
+			if received++; received == deliveries {
+				close(all)
+			}
+			return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+		}),
+		Limits: Limits{ReadAhead: 1000, States: 1},
+	})
+	check(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- d.Run(ctx) }()
+	<-all
+	cancel()
+	check(t, <-ended)
+	if d.busy.Load() != 0 {
+		t.Errorf("%d queues that are drained count as busy", d.busy.Load())
+	}
+	return histories
+}
+
+func TestReadAheadIsShared(t *testing.T) {
+	t.Parallel()
+	d := &Deliverer{config: Config{Limits: Limits{ReadAhead: 1000}}}
+	queues := make([]*queue, 30)
+	for i := range queues {
+		queues[i] = &queue{d: d, window: 8}
+	}
+	capacities := func(want ...int) {
+		t.Helper()
+		for i, w := range want {
+			if got := queues[i].capacity(); got != w {
+				t.Errorf("queue %d may hold %d, want %d", i, got, w)
+			}
+		}
+	}
+	capacities(1000, 1000)
+	queues[0].hold(700)
+	capacities(1000, 500)
+	queues[1].hold(1)
+	queues[1].hold(400)
+	capacities(500, 500, 333)
+	queues[0].hold(-600)
+	capacities(500, 500, 333)
+	queues[0].hold(-100)
+	capacities(500, 1000)
+	for _, q := range queues[2:] {
+		q.hold(1)
+	}
+	capacities(64, 64, 64)
+	queues[1].hold(-401)
+	for _, q := range queues[2:] {
+		q.hold(-1)
+	}
+	queues[0].window = 1
+	capacities(256, 1000)
 }
 
 // plan runs a statement as the database would plan it for any arguments, and returns the plan and how many pages it took.

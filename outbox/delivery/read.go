@@ -83,7 +83,7 @@ type page struct {
 	nextDue time.Time
 }
 
-// fetch reads rows and makes them items, with the state of their aggregate as of their event. If it fails it returns no items.
+// fetch reads rows and makes them items, with what it takes to fold them. If it fails it returns no items.
 func (q *queue) fetch(r reading) (page, error) {
 	select {
 	case q.d.readers <- struct{}{}:
@@ -99,12 +99,34 @@ func (q *queue) fetch(r reading) (page, error) {
 		p, err = q.fetchPage(r)
 	}
 	if err == nil {
-		err = q.d.states.fold(q.ctx, p.items)
+		err = q.d.states.open(q.ctx, p.items)
+	}
+	if err == nil {
+		err = q.d.states.fold(q.ctx, q.heads(p.items))
 	}
 	if err != nil {
 		return page{}, err
 	}
 	return p, nil
+}
+
+// heads leaves out the items that have the event before theirs in front of them in their lane. They are folded when it is their turn, on top of
+// that one: so there is but one state for each lane in memory, and none is folded for a message that was rendered for another webhook.
+func (q *queue) heads(items []*item) []*item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	heads := make([]*item, 0, len(items))
+	last := make(map[string]int, len(items)) // version, by lane
+	for _, it := range items {
+		before, ok := last[it.lane]
+		if l := q.lanes[it.lane]; !ok && l != nil {
+			before = l.last
+		}
+		if last[it.lane] = it.occurrence.Version; it.occurrence.Version != before+1 { // version 1 needs nothing before it
+			heads = append(heads, it)
+		}
+	}
+	return heads
 }
 
 func (q *queue) fetchPage(r reading) (page, error) {

@@ -122,11 +122,8 @@ func (e errFilter) Error() string { return "the filter cannot be applied: " + e.
 
 // render gives the message for an item. It returns [profile.ErrNothingToSay] where the filter refuses it, and an errFilter where that
 // cannot tell.
-func (d *Deliverer) render(t *target, it *item) (profile.Message, error) {
-	if it.fault != nil {
-		return profile.Message{}, it.fault
-	}
-	m, err := d.message(t, it)
+func (d *Deliverer) render(ctx context.Context, t *target, it *item) (profile.Message, error) {
+	m, err := d.message(ctx, t, it)
 	if err != nil || t.filter == nil {
 		return m, err
 	}
@@ -144,22 +141,26 @@ type messageKey struct {
 	event   key
 	profile string
 	asked   string
-	opened  int // with so many keys, so that nothing is shown that was erased meanwhile
 }
 
-// message renders an item, unless that was just done for another webhook.
-func (d *Deliverer) message(t *target, it *item) (profile.Message, error) {
-	it.occurrence.Subscribed, it.occurrence.Include = t.events, t.include
-	if d.owned.Load() < 2 {
-		return t.render(it.occurrence)
+// message folds and renders an item, unless that was just done for another webhook.
+func (d *Deliverer) message(ctx context.Context, t *target, it *item) (profile.Message, error) {
+	k := messageKey{it.key, t.profile.Name, t.asked}
+	kept, ok := d.messages.Get(k)
+	ok = ok && time.Since(kept.at) < keepMessage
+	if ok && kept.opened == 0 {
+		return kept.Message, nil // nothing in it can have been erased meanwhile
 	}
-	k := messageKey{it.key, t.profile.Name, t.asked, len(it.keys)}
-	if kept, ok := d.messages.Get(k); ok && time.Since(kept.at) < keepMessage {
+	if err := d.states.ready(ctx, it); err != nil {
+		return profile.Message{}, err
+	}
+	if ok && kept.opened == len(it.keys) {
 		return kept.Message, nil
 	}
+	it.occurrence.Subscribed, it.occurrence.Include = t.events, t.include
 	m, err := t.render(it.occurrence)
-	if err == nil && len(m.Body) <= maxKeptMessage {
-		d.messages.Add(k, keptMessage{m, time.Now()})
+	if err == nil && d.owned.Load() > 1 && len(m.Body) <= maxKeptMessage {
+		d.messages.Add(k, keptMessage{m, len(it.keys), time.Now()})
 	}
 	return m, err
 }
@@ -174,7 +175,8 @@ func (t *target) render(o profile.Occurrence) (_ profile.Message, err error) {
 
 type keptMessage struct {
 	profile.Message
-	at time.Time
+	opened int // with so many keys: with fewer, some of it was erased meanwhile
+	at     time.Time
 }
 
 // keptMessages of at most maxKeptMessage bytes are in memory for a moment, for webhooks that are told the same.

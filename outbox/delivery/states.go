@@ -13,9 +13,9 @@ import (
 	"github.com/waybill-dev/waybill/internal/pgerr"
 )
 
-// states finds what was true right before and right after an event. Folded states are values that never change, so a few thousand
-// recent ones are kept by stream and version, and shared by all webhooks. Mostly the one before an event is there, and folding the
-// event gives the next; else the whole history is read, of many streams at a time.
+// states finds what was true right before and right after an event. Mostly the delivery before it in its lane knows. Folded states are values
+// that never change, so a few thousand recent ones are also kept by stream and version, and shared by all webhooks. Else the whole history
+// is read, of many streams at a time.
 type states struct {
 	aggregates map[string]*domain.Aggregate
 	history    func(context.Context, []domain.StreamAt) ([][]domain.Recorded, error)
@@ -102,26 +102,43 @@ func (s *states) open(ctx context.Context, items []*item) error {
 	return nil
 }
 
-// renew folds an item anew where something that it shows was erased since it was read.
-func (s *states) renew(ctx context.Context, it *item) error {
+// follow tells an item what is true before it, where the one before it in its lane knows.
+func (it *item) follow(before *item) {
+	if o := &before.occurrence; o.Event != nil && o.Version+1 == it.occurrence.Version {
+		it.before = folded{o.After, before.keys}
+	}
+}
+
+// ready folds an item whose turn it is, if that was not done yet, and anew where something that it shows was erased since it was read. The
+// error is one of reading, or the item's fault.
+func (s *states) ready(ctx context.Context, it *item) error {
+	o := &it.occurrence
+	if o.Event == nil && it.fault == nil && !s.step(it, &latest{}) {
+		if err := s.fold(ctx, []*item{it}); err != nil {
+			return err
+		}
+	}
 	if len(it.keys) == 0 || it.fault != nil {
-		return nil
+		return it.fault
 	}
 	gone, err := s.personal.Destroyed(ctx, nil, it.keys)
 	if err != nil || len(gone) == 0 {
 		return err
 	}
-	o := &it.occurrence
-	o.Data, o.Sealed, o.Opened, o.Event, o.Before, o.After = o.Stored(), nil, nil, nil, nil, nil
-	return s.fold(ctx, []*item{it})
+	it.before, o.Event, o.Before, o.After = folded{}, nil, nil, nil
+	o.Data, o.Sealed, o.Opened = o.Stored(), nil, nil
+	if err := s.open(ctx, []*item{it}); err != nil {
+		return err
+	}
+	if err := s.fold(ctx, []*item{it}); err != nil {
+		return err
+	}
+	return it.fault
 }
 
 // fold fills in the decoded event and the states around it, for items in the order of the log. An item that cannot be folded gets a
 // fault; the error is one of reading.
 func (s *states) fold(ctx context.Context, items []*item) error {
-	if err := s.open(ctx, items); err != nil {
-		return err
-	}
 	// What this page folds is at hand until it is through, however small the cache.
 	recent := make(map[domain.StreamAt]*latest, len(items)) // version 0: by stream
 	missing := map[domain.StreamAt][]*item{}                // likewise
@@ -169,11 +186,14 @@ func (s *states) step(it *item, l *latest) bool {
 		return true
 	}
 	at := domain.StreamAt{Workspace: o.Workspace, Stream: o.Stream, Version: o.Version - 1}
-	before := l.folded
+	before := it.before
 	switch {
+	case before.state != nil:
 	case at.Version == 0:
 		before = folded{state: aggregate.New()}
-	case at.Version != l.version:
+	case at.Version == l.version:
+		before = l.folded
+	default:
 		var ok bool
 		if before, ok = s.cache.Get(at); !ok {
 			return false

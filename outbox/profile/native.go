@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/internal/quickjson"
 )
 
 // NativeRetries are the longest pauses before each retry of the native profile. They are those of Svix, drawn out at the end, so
@@ -102,7 +103,7 @@ func renderNative(o Occurrence) (Message, error) {
 	whole := !endsLife(o.Stream.Aggregate, o.Type)
 	if whole {
 		var err error
-		if state, err = json.Marshal(o.After); err != nil {
+		if state, err = quickjson.Marshal(o.After); err != nil {
 			return Message{}, fmt.Errorf("render %s as of version %d: %w", o.Stream, o.Version, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/internal/quickjson"
 )
 
 // rule is one event of a platform: which of the log's events it stands for, and the body that tells of them.
@@ -85,7 +86,7 @@ func (p *Profile) follow(rules []rule, aggregates map[string]*domain.Aggregate) 
 			if !is {
 				continue
 			}
-			text, err := json.Marshal(body)
+			text, err := quickjson.Marshal(body)
 			if err != nil {
 				return Message{}, fmt.Errorf("tell %s of %s, version %d: %w", r.event.Name, o.Stream, o.Version, err)
 			}
