@@ -103,7 +103,7 @@ type Limits struct {
 	Readers int
 	// RecordBatch is how many outcomes are recorded in one statement. Defaults to 1000.
 	RecordBatch int
-	// States is how many folded states of aggregates are kept to render bodies from. Defaults to 8192.
+	// States is how many folded states of aggregates are kept to render bodies from. Defaults to 4096.
 	States int
 	// LeaseTTL is after what time without renewal another process takes a webhook over. Defaults to 5 seconds.
 	LeaseTTL time.Duration
@@ -121,7 +121,7 @@ func (l Limits) withDefaults() Limits {
 	l.ReadAhead = cmp.Or(l.ReadAhead, 16384)
 	l.Readers = cmp.Or(l.Readers, 4)
 	l.RecordBatch = cmp.Or(l.RecordBatch, 1000)
-	l.States = cmp.Or(l.States, 8192)
+	l.States = cmp.Or(l.States, 4096)
 	l.LeaseTTL = cmp.Or(l.LeaseTTL, 5*time.Second)
 	l.RenewInterval = cmp.Or(l.RenewInterval, l.LeaseTTL/5)
 	l.PollInterval = cmp.Or(l.PollInterval, 100*time.Millisecond)

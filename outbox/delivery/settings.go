@@ -181,7 +181,7 @@ type keptMessage struct {
 
 // keptMessages of at most maxKeptMessage bytes are in memory for a moment, for webhooks that are told the same.
 const (
-	keptMessages   = 4096
+	keptMessages   = 2048
 	maxKeptMessage = 16 << 10
 	keepMessage    = 10 * time.Second
 )
