@@ -193,5 +193,5 @@ func (g *group) flush(ctx context.Context, taken []*waiter) []error {
 // rejected says whether the database answered, and the answer was about the content of the statement or a rival transaction.
 func rejected(err error) bool {
 	var database *pgerr.Error
-	return errors.As(err, &database) && (database.Kind == pgerr.Internal || database.Kind == pgerr.Conflict)
+	return errors.As(err, &database) && (database.Kind == pgerr.Internal || database.Kind == pgerr.Conflict || database.Kind == pgerr.TimedOut)
 }

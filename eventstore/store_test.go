@@ -292,6 +292,41 @@ func TestGroupSurvivesCallersWhoLeave(t *testing.T) {
 	}
 }
 
+// A server's statement_timeout ends a statement that waits for a rival: who caused it is told so, and nobody else of its group suffers.
+func TestStatementTimeout(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	if _, err := db.Exec(`ALTER DATABASE ` + db.Name + ` SET statement_timeout = 300`); err != nil { // for connections from now on
+		t.Fatal(err)
+	}
+	impatient, err := sql.Open("postgres", db.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer impatient.Close()
+	rival, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rival.Rollback()
+	if err := New(db.DB).AppendTx(t.Context(), rival, batch("a", Head{}, 1)); err != nil {
+		t.Fatal(err)
+	}
+	s := New(impatient)
+	verdicts := s.group.flush(t.Context(), []*waiter{{batch: batch("a", Head{}, 1)}, {batch: batch("b", Head{}, 1)}})
+	var failure *pgerr.Error
+	if !errors.As(verdicts[0], &failure) || failure.Kind != pgerr.TimedOut || !failure.Retryable() || failure.Unknown || errors.Is(verdicts[0], context.Canceled) {
+		t.Errorf("who waited for a rival in vain got %v", verdicts[0])
+	}
+	if verdicts[1] != nil {
+		t.Errorf("who was in the same statement got %v", verdicts[1])
+	}
+	if err := rival.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	appended(t, s, batch("a", Head{}, 1)) // nothing of it was written
+}
+
 // While a statement is under way, others gather: until they are worth one of their own, or it is done.
 func TestGroupGathers(t *testing.T) {
 	t.Parallel()

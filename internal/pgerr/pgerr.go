@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -24,6 +25,7 @@ const (
 	Schema      Kind = "schema"      // not migrated, or to another version than this program's
 	Denied      Kind = "denied"      // wrong credentials, missing privileges or a database that does not exist
 	Conflict    Kind = "conflict"    // lost to a concurrent transaction (serialization, deadlock, lock): run yours again
+	TimedOut    Kind = "timed_out"   // ended by the server's statement_timeout, with nothing written: try again, or raise it
 	Ended       Kind = "ended"       // the caller's transaction failed or is over, or its *sql.DB was closed: begin anew
 	Internal    Kind = "internal"    // anything else: a mistake in Waybill or a damaged database
 )
@@ -35,6 +37,7 @@ var advice = map[Kind]string{
 	Schema:      "the database schema does not fit this program; run `waybill migrate status`",
 	Denied:      "the database refuses this user or does not exist; check WAYBILL_DATABASE_URL and the user's privileges",
 	Conflict:    "a concurrent transaction was in the way; run yours again",
+	TimedOut:    "the statement took longer than the statement_timeout that is set for it, and nothing was written; try again, or raise the timeout",
 	Ended:       "the transaction is over, or an earlier statement in it failed, or the sql.DB was closed; begin another transaction",
 	Internal:    "the database reported an error that should not happen; its cause is wrapped in this one",
 }
@@ -62,7 +65,9 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.cause }
 
 // Retryable says whether the same call may succeed later without anybody changing anything.
-func (e *Error) Retryable() bool { return e.Kind == Unavailable || e.Kind == Conflict }
+func (e *Error) Retryable() bool {
+	return e.Kind == Unavailable || e.Kind == Conflict || e.Kind == TimedOut
+}
 
 // Wrap returns nil for nil, a context's error as it is, and every other error as an [*Error].
 func Wrap(op string, err error) error {
@@ -72,7 +77,7 @@ func Wrap(op string, err error) error {
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", op, err)
-	case pq.As(err, pqerror.QueryCanceled) != nil:
+	case pq.As(err, pqerror.QueryCanceled) != nil && !timedOut(err):
 		return fmt.Errorf("%s: %w", op, context.Canceled)
 	}
 	kind, broken := classify(err)
@@ -99,6 +104,13 @@ func classify(err error) (kind Kind, broken bool) {
 	return Internal, false
 }
 
+// timedOut tells the server's own timeout from a cancellation that was asked for. Both have the same code; a server that speaks another
+// language than English is taken to have been asked.
+func timedOut(err error) bool {
+	reported := pq.As(err, pqerror.QueryCanceled)
+	return reported != nil && strings.Contains(reported.Message, "statement timeout")
+}
+
 // refusesWrites recognizes how a standby refuses to begin the transactions that lib/pq begins, which say READ WRITE.
 func refusesWrites(e *pq.Error) bool {
 	return e.Code == pqerror.FeatureNotSupported && (e.Routine == "check_XactReadOnly" || e.Routine == "check_transaction_read_only")
@@ -116,6 +128,8 @@ func kindOf(code pqerror.Code) Kind {
 		return Schema
 	case pqerror.InsufficientPrivilege, pqerror.InvalidCatalogName:
 		return Denied
+	case pqerror.QueryCanceled:
+		return TimedOut
 	case pqerror.DiskFull, pqerror.OutOfMemory:
 		return Full
 	case pqerror.TooManyConnections, pqerror.AdminShutdown, pqerror.CrashShutdown, pqerror.CannotConnectNow:

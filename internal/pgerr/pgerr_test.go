@@ -42,6 +42,7 @@ func TestWrap(t *testing.T) {
 		{fmt.Errorf("wrapped: %w", sql.ErrTxDone), Ended, false},
 		{errors.New("sql: database is closed"), Ended, false},
 		{&pq.Error{Code: pqerror.InFailedSQLTransaction}, Ended, false},
+		{&pq.Error{Code: pqerror.QueryCanceled, Message: "canceling statement due to statement timeout"}, TimedOut, false},
 	} {
 		wrapped := Wrap("append", test.err)
 		var e *Error
