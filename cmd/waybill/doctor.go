@@ -24,6 +24,9 @@ The exit status is 1 where a consumer or a view is behind, or held back, for lon
 where a view has parked streams, which it cannot follow. A view that was never built is not behind.`,
 		Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return usagef("give a duration such as 1m", "--limit: %v is not how old something may be", limit)
+			}
 			return p.use(c.Context(), withoutSecrets, func(s *session) error {
 				d, err := outbox.Diagnose(c.Context(), s.DB)
 				if err != nil {

@@ -100,6 +100,9 @@ func TestDoctorLooksAtViews(t *testing.T) {
 	if _, err := db.Exec(`INSERT INTO projection_parked (projection, generation, workspace, id, version, error) VALUES ('orders', 1, 'default', 'ord_1', 1, 'x')`); err != nil {
 		t.Fatal(err)
 	}
+	if r := c.run(t, "doctor", "--limit", "-5s"); r.status != exitUsage || !strings.Contains(r.stderr, "--limit: -5s") {
+		t.Errorf("a negative limit: status %d:\n%s%s", r.status, r.stdout, r.stderr)
+	}
 	if r := c.run(t, "doctor", "--limit", "1h"); r.status != exitFailed || !strings.Contains(r.stderr, "cannot follow 1 stream: `waybill projection parked orders`") {
 		t.Errorf("status %d:\n%s%s", r.status, r.stdout, r.stderr)
 	}
