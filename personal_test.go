@@ -398,16 +398,11 @@ func TestGuestBecomesCustomer(t *testing.T) {
 	}
 }
 
-// A transaction with one connection for everything: it makes keys, reads with them, destroys them, and may come to nothing.
+// A transaction with one connection for everything, and the first that the engine ever sees: it makes keys, reads with them, destroys them, and may come to nothing.
 func TestPersonalDataInTransactions(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	engine, db := newEngine(t, waybill.Config{})
-	must(t)(engine.Execute(ctx, draft("warm-up")))
-	must(t)(engine.Execute(ctx, order.Submit{OrderID: "warm-up"}))
-	if _, err := engine.Order(ctx, "warm-up"); err != nil {
-		t.Fatal(err)
-	}
 	db.SetMaxOpenConns(1)
 	begin := func() *sql.Tx {
 		t.Helper()

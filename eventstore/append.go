@@ -96,7 +96,7 @@ func (s *Store) appendAll(ctx context.Context, batches []*Batch) ([]error, error
 // another than we knew of; then it is run again. Within a caller's transaction it is never hopeful, because that has to go on.
 func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error, error) {
 	for {
-		era, err := s.currentEra(ctx)
+		era, err := s.currentEra(ctx, tx)
 		if err != nil {
 			return nil, err
 		}
@@ -109,11 +109,7 @@ func (s *Store) call(ctx context.Context, tx *sql.Tx, batches []*Batch) ([]error
 		if err != nil || !nothing {
 			return verdicts, err
 		}
-		var q querier = s.db
-		if tx != nil {
-			q = tx
-		}
-		if changed, err := s.eraChanged(ctx, q, era); err != nil || !changed {
+		if changed, err := s.eraChanged(ctx, tx, era); err != nil || !changed {
 			return verdicts, err
 		}
 	}

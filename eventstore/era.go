@@ -22,14 +22,14 @@ const thisTransaction = `($1::bigint | pg_current_xact_id()::text::bigint)`
 const expectEra = `pg_postmaster_start_time() = $2 AND 'events'::regclass::oid = $3`
 
 // currentEra returns the era that appends are made in.
-func (s *Store) currentEra(ctx context.Context) (*era, error) {
+func (s *Store) currentEra(ctx context.Context, tx *sql.Tx) (*era, error) {
 	if e := s.era.Load(); e != nil {
 		return e, nil
 	}
-	if err := s.checkSchema(ctx); err != nil {
+	if err := s.checkSchema(ctx, tx); err != nil {
 		return nil, err
 	}
-	e, err := s.askEra(ctx, s.db)
+	e, err := s.askEra(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -37,10 +37,9 @@ func (s *Store) currentEra(ctx context.Context) (*era, error) {
 	return e, nil
 }
 
-// eraChanged says whether the server behind q is another than the one that e was learned from. Then appends to come are made in
-// its era.
-func (s *Store) eraChanged(ctx context.Context, q querier, e *era) (bool, error) {
-	now, err := s.askEra(ctx, q)
+// eraChanged says whether the server is another than the one that e was learned from. Then appends to come are made in its era.
+func (s *Store) eraChanged(ctx context.Context, tx *sql.Tx, e *era) (bool, error) {
+	now, err := s.askEra(ctx, tx)
 	if err != nil || now.base == e.base && now.server.Equal(e.server) && now.log == e.log {
 		return false, err
 	}
@@ -48,13 +47,14 @@ func (s *Store) eraChanged(ctx context.Context, q querier, e *era) (bool, error)
 	return true, nil
 }
 
-// querier is a database or a transaction.
-type querier interface {
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-}
-
-func (s *Store) askEra(ctx context.Context, q querier) (*era, error) {
+// askEra asks within tx, if there is one, which may hold the only connection. Should that be rolled back and the era with it, which it began,
+// then the next append comes to nothing, and asks again.
+func (s *Store) askEra(ctx context.Context, tx *sql.Tx) (*era, error) {
+	ask := s.db.QueryRowContext
+	if tx != nil {
+		ask = tx.QueryRowContext
+	}
 	var e era
-	err := q.QueryRowContext(ctx, `SELECT begin_era(), pg_postmaster_start_time(), 'events'::regclass::oid`).Scan(&e.base, &e.server, &e.log)
+	err := ask(ctx, `SELECT begin_era(), pg_postmaster_start_time(), 'events'::regclass::oid`).Scan(&e.base, &e.server, &e.log)
 	return &e, pgerr.Wrap("ask for the era of the log", err)
 }

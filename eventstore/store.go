@@ -74,11 +74,15 @@ func (s *Store) open(ctx context.Context, tx *sql.Tx, pages ...[]domain.Recorded
 func (s *Store) Metrics() Metrics { return s.metrics }
 
 // checkSchema makes sure, once, that the schema is the one this program was written for.
-func (s *Store) checkSchema(ctx context.Context) error {
+func (s *Store) checkSchema(ctx context.Context, tx *sql.Tx) (err error) {
 	if s.checked.Load() {
 		return nil
 	}
-	err := migrations.Check(ctx, s.db)
+	if tx != nil {
+		err = migrations.CheckTx(ctx, s.db, tx)
+	} else {
+		err = migrations.Check(ctx, s.db)
+	}
 	s.checked.Store(err == nil)
 	return err
 }
@@ -88,7 +92,7 @@ func (s *Store) checkSchema(ctx context.Context) error {
 func (s *Store) statement(ctx context.Context, tx *sql.Tx, slot *atomic.Pointer[sql.Stmt], query string) (*sql.Stmt, error) {
 	prepared := slot.Load()
 	if prepared == nil {
-		if err := s.checkSchema(ctx); err != nil {
+		if err := s.checkSchema(ctx, tx); err != nil {
 			return nil, err
 		}
 		// What all may use is prepared on another connection than the caller's, and in a pool that has no other it would wait for that one.

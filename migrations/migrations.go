@@ -88,12 +88,22 @@ func Status(ctx context.Context, db *sql.DB) ([]Migration, error) {
 
 // Check returns nil where the schema of db is the one this program was written for, else a [*PendingError] or a
 // [*NewerSchemaError]. It changes nothing.
-func Check(ctx context.Context, db *sql.DB) error {
+func Check(ctx context.Context, db *sql.DB) error { return check(ctx, db, db) }
+
+// CheckTx is [Check] within a transaction of db, which may hold the only connection that there is.
+func CheckTx(ctx context.Context, db *sql.DB, tx *sql.Tx) error { return check(ctx, db, tx) }
+
+// querier is a database or a transaction.
+type querier interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}
+
+func check(ctx context.Context, db *sql.DB, q querier) error {
 	provider, err := newProvider(db)
 	if err != nil {
 		return err
 	}
-	database, err := databaseVersion(ctx, db)
+	database, err := databaseVersion(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -109,8 +119,8 @@ func Check(ctx context.Context, db *sql.DB) error {
 }
 
 // databaseVersion reads what goose keeps; goose's own reader would create its table first, which a look must not do.
-func databaseVersion(ctx context.Context, db *sql.DB) (version int64, err error) {
-	err = db.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
+func databaseVersion(ctx context.Context, q querier) (version int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
 	if pq.As(err, pqerror.UndefinedTable) != nil {
 		return 0, nil
 	}
