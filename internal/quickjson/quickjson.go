@@ -1,4 +1,4 @@
-// Package quickjson writes values of plain types as JSON: the same bytes as encoding/json, in less than half of the time. A body of a webhook
+// Package quickjson writes values of plain types as JSON: the same bytes as encoding/json, in half of the time. A body of a webhook
 // holds a whole order, and writing it was the costliest part of a delivery.
 //
 // A type is plain if it is made of structs, pointers, slices, maps of strings, strings, integers, booleans and times. For any other type,
