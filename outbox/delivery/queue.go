@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/outbox/profile"
 )
 
@@ -340,8 +341,10 @@ func (q *queue) attempt(it *item) *outcome {
 	t := q.target
 	q.mu.Unlock()
 	o := &outcome{queue: q, item: it, startedAt: q.d.config.Clock(), circuit: t.profile.Circuit}
-	message, err := q.d.render(q.ctx, t, it)
+	message, err := q.render(t, it)
 	switch {
+	case err != nil && q.ctx.Err() != nil:
+		return nil
 	case errors.As(err, new(errFilter)):
 		q.d.config.Metrics.Filters.Inc()
 		if !t.complained.Swap(true) {
@@ -376,6 +379,21 @@ func (q *queue) attempt(it *item) *outcome {
 		o.verdict = ""
 	}
 	return o
+}
+
+// render renders an item, again and again for as long as the database cannot be read: that says nothing about the delivery.
+func (q *queue) render(t *target, it *item) (profile.Message, error) {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		m, err := q.d.render(q.ctx, t, it)
+		if q.ctx.Err() != nil || !errors.As(err, new(*pgerr.Error)) {
+			return m, err
+		}
+		q.d.log.Warn("reading what a delivery shows failed", "webhook", t.id, "event", it.occurrence.ID, "error", err, "cause", errors.Unwrap(err))
+		select {
+		case <-q.ctx.Done():
+		case <-time.After(pause):
+		}
+	}
 }
 
 // operational is the aggregate whose events tell of webhooks' trouble.
@@ -465,6 +483,7 @@ func (q *queue) recorded(outcomes []*outcome, s standing, lost bool) {
 			next := l.waiting[0]
 			next.follow(o.item)
 			q.sendable = append(q.sendable, next)
+			l.waiting[0] = nil // what was sent need not stay in memory for as long as the lane does
 			l.waiting = l.waiting[1:]
 		} else {
 			delete(q.lanes, o.item.lane)

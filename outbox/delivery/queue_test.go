@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/waybill-dev/waybill/domain"
+	"github.com/waybill-dev/waybill/internal/pgerr"
 	"github.com/waybill-dev/waybill/internal/pgtest"
 	"github.com/waybill-dev/waybill/outbox/profile"
 	"github.com/waybill-dev/waybill/outbox/webhook"
@@ -191,6 +193,51 @@ func deliverCounters(t *testing.T, db *pgtest.Database, deliveries int) (histori
 		t.Errorf("%d queues that are drained count as busy", d.busy.Load())
 	}
 	return histories
+}
+
+// That the database cannot be read when a delivery's turn comes is no failed attempt: it is read again.
+func TestUnreadableHistoryIsNoFailedAttempt(t *testing.T) {
+	t.Parallel()
+	sealer, err := webhook.NewSealer(make([]byte, 32))
+	check(t, err)
+	reads, requests := 0, 0
+	var q *queue
+	d, err := New(Config{
+		DB: new(sql.DB), Aggregates: counters, Sealer: sealer, Profiles: profile.NewSet(profile.Native(counters)), Logger: slog.New(slog.DiscardHandler),
+		History: func(_ context.Context, at []domain.StreamAt) ([][]domain.Recorded, error) {
+			if reads++; reads < 3 {
+				if reads == -997 {
+					q.cancel(errStopped)
+				}
+				return nil, pgerr.Wrap("read a stream", driver.ErrBadConn)
+			}
+			history := make([]domain.Recorded, at[0].Version)
+			for v := range history {
+				history[v] = domain.Recorded{Stream: at[0].Stream, Version: v + 1, Type: "counter.counted", SchemaVersion: 1, Data: json.RawMessage(`{"n":1}`)}
+			}
+			return [][]domain.Recorded{history}, nil
+		},
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			requests++
+			return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+		}),
+	})
+	check(t, err)
+	q = &queue{d: d, target: to(t, "http://receiver.example"), lease: newLease(time.Now().Add(time.Hour), time.Hour, func() {})}
+	defer q.lease.end()
+	item := func(version int) *item {
+		it := &item{key: key{position: int64(version)}}
+		it.occurrence.Recorded = domain.Recorded{Stream: domain.StreamID{Aggregate: "counter", ID: "1"}, Version: version, Type: "counter.counted", SchemaVersion: 1, Data: json.RawMessage(`{"n":1}`)}
+		return it
+	}
+	q.ctx, q.cancel = context.WithCancelCause(t.Context())
+	if o := q.attempt(item(5)); o == nil || o.kind != delivered || reads != 3 || requests != 1 {
+		t.Errorf("%+v after %d reads and %d requests", o, reads, requests)
+	}
+	reads = -1000 // from now on in vain
+	if o := q.attempt(item(9)); o != nil || requests != 1 {
+		t.Errorf("once the queue is cut: %+v, %d requests", o, requests)
+	}
 }
 
 func TestReadAheadIsShared(t *testing.T) {
