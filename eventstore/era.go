@@ -26,6 +26,9 @@ func (s *Store) currentEra(ctx context.Context, tx *sql.Tx) (*era, error) {
 	if e := s.era.Load(); e != nil {
 		return e, nil
 	}
+	if !s.holdsAll(tx) {
+		tx = nil
+	}
 	if err := s.checkSchema(ctx, tx); err != nil {
 		return nil, err
 	}
@@ -33,22 +36,23 @@ func (s *Store) currentEra(ctx context.Context, tx *sql.Tx) (*era, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.era.Store(e)
+	if tx == nil { // else the era, which perhaps begins just now, may be rolled back with the transaction
+		s.era.Store(e)
+	}
 	return e, nil
 }
 
-// eraChanged says whether the server is another than the one that e was learned from. Then appends to come are made in its era.
+// eraChanged says whether the server is another than the one that e was learned from. Then the era is to be asked for again.
 func (s *Store) eraChanged(ctx context.Context, tx *sql.Tx, e *era) (bool, error) {
 	now, err := s.askEra(ctx, tx)
 	if err != nil || now.base == e.base && now.server.Equal(e.server) && now.log == e.log {
 		return false, err
 	}
-	s.era.Store(now)
+	s.era.CompareAndSwap(e, nil)
 	return true, nil
 }
 
-// askEra asks within tx, if there is one, which may hold the only connection. Should that be rolled back and the era with it, which it began,
-// then the next append comes to nothing, and asks again.
+// askEra asks within tx, if there is one.
 func (s *Store) askEra(ctx context.Context, tx *sql.Tx) (*era, error) {
 	ask := s.db.QueryRowContext
 	if tx != nil {

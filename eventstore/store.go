@@ -87,20 +87,29 @@ func (s *Store) checkSchema(ctx context.Context, tx *sql.Tx) (err error) {
 	return err
 }
 
+// holdsAll says whether a second connection cannot be had beside that of the caller's transaction: to ask for one would be to wait for ever in a
+// pool of one.
+func (s *Store) holdsAll(tx *sql.Tx) bool {
+	pool := s.db.Stats()
+	return tx != nil && pool.MaxOpenConnections > 0 && pool.InUse >= pool.MaxOpenConnections
+}
+
 // statement prepares a query once for all, and returns it for use within tx, if there is one. Should two goroutines come first together,
 // one's statement is dropped unused.
 func (s *Store) statement(ctx context.Context, tx *sql.Tx, slot *atomic.Pointer[sql.Stmt], query string) (*sql.Stmt, error) {
 	prepared := slot.Load()
 	if prepared == nil {
-		if err := s.checkSchema(ctx, tx); err != nil {
-			return nil, err
-		}
-		// What all may use is prepared on another connection than the caller's, and in a pool that has no other it would wait for that one.
-		if pool := s.db.Stats(); tx != nil && pool.MaxOpenConnections > 0 && pool.InUse >= pool.MaxOpenConnections {
+		if s.holdsAll(tx) { // what all may use is prepared on another connection than the caller's
+			if err := s.checkSchema(ctx, tx); err != nil {
+				return nil, err
+			}
 			statement, err := tx.PrepareContext(ctx, query)
 			return statement, pgerr.Wrap("prepare a statement", err)
 		}
-		var err error
+		err := s.checkSchema(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
 		if prepared, err = s.db.PrepareContext(ctx, query); err != nil {
 			return nil, pgerr.Wrap("prepare a statement", err)
 		}

@@ -296,7 +296,7 @@ func TestGroupSurvivesCallersWhoLeave(t *testing.T) {
 func TestStatementTimeout(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	if _, err := db.Exec(`ALTER DATABASE ` + db.Name + ` SET statement_timeout = 300`); err != nil { // for connections from now on
+	if _, err := db.Exec(`ALTER DATABASE ` + db.Name + ` SET statement_timeout = 2000`); err != nil { // for connections from now on
 		t.Fatal(err)
 	}
 	impatient, err := sql.Open("postgres", db.DSN)
@@ -746,6 +746,7 @@ func TestEraBeginsWhereTheLogIsAheadOfTheCluster(t *testing.T) {
 	}
 	s := New(db)
 	// The first who asks may do so in a transaction that comes to nothing, and the era with it.
+	db.SetMaxOpenConns(1)
 	tx, err := db.Begin()
 	if err != nil {
 		t.Fatal(err)
@@ -753,7 +754,12 @@ func TestEraBeginsWhereTheLogIsAheadOfTheCluster(t *testing.T) {
 	if err := errors.Join(s.AppendTx(t.Context(), tx, batch("b", Head{}, 1)), tx.Rollback()); err != nil {
 		t.Fatal(err)
 	}
+	db.SetMaxOpenConns(10)
 	appended(t, s, batch("b", Head{}, 1))
+	var begun bool
+	if err := db.QueryRow(`SELECT EXISTS (SELECT FROM eras WHERE number = 2)`).Scan(&begun); err != nil || !begun {
+		t.Fatalf("an era that is written in has begun: %v, %v", begun, err)
+	}
 	appended(t, New(db), batch("c", Head{}, 1))
 	all := settled(t, s, 3)
 	if got := names(all); got != "a/1 b/1 c/1" {
