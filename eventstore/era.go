@@ -42,10 +42,11 @@ func (s *Store) currentEra(ctx context.Context, tx *sql.Tx) (*era, error) {
 	return e, nil
 }
 
-// eraChanged says whether the server is another than the one that e was learned from. Then the era is to be asked for again.
+// eraChanged says whether the server is another than the one that e was learned from. Then the era is to be asked for again. A caller's
+// transaction may be older than the era, so which one it is does not count there.
 func (s *Store) eraChanged(ctx context.Context, tx *sql.Tx, e *era) (bool, error) {
 	now, err := s.askEra(ctx, tx)
-	if err != nil || now.base == e.base && now.server.Equal(e.server) && now.log == e.log {
+	if err != nil || now.server.Equal(e.server) && now.log == e.log && (now.base == e.base || tx != nil) {
 		return false, err
 	}
 	s.era.CompareAndSwap(e, nil)

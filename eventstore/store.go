@@ -90,8 +90,11 @@ func (s *Store) checkSchema(ctx context.Context, tx *sql.Tx) (err error) {
 // holdsAll says whether a second connection cannot be had beside that of the caller's transaction: to ask for one would be to wait for ever in a
 // pool of one.
 func (s *Store) holdsAll(tx *sql.Tx) bool {
+	if tx == nil {
+		return false
+	}
 	pool := s.db.Stats()
-	return tx != nil && pool.MaxOpenConnections > 0 && pool.InUse >= pool.MaxOpenConnections
+	return pool.MaxOpenConnections > 0 && pool.InUse >= pool.MaxOpenConnections
 }
 
 // statement prepares a query once for all, and returns it for use within tx, if there is one. Should two goroutines come first together,

@@ -770,6 +770,37 @@ func TestEraBeginsWhereTheLogIsAheadOfTheCluster(t *testing.T) {
 	}
 }
 
+// A transaction whose snapshot is older than the era does not know of it: what it is told of its append must not depend on that.
+func TestTransactionOlderThanTheEra(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t).DB
+	first := appended(t, New(db), batch("a", Head{}, 1))
+	tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec(`SELECT count(*) FROM events`); err != nil { // takes the snapshot
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`INSERT INTO events (transaction_id, workspace, stream, version, id, type, schema_version, data, metadata, recorded_at, hash)
+		VALUES (era_base() | pg_current_xact_id()::text::bigint + 1000000, 'default', 'order/b', 1, gen_random_uuid(), 'order.noted', 1, '{}', '{}', now(), sha256(''))`); err != nil {
+		t.Fatal(err)
+	}
+	s := New(db)
+	appended(t, s, batch("c", Head{}, 1)) // begins the second era
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	wrong := first.Head()
+	wrong.Hash = make([]byte, len(wrong.Hash))
+	if err := s.AppendTx(ctx, tx, batch("a", wrong, 1)); !conflict(err) {
+		t.Errorf("what does not follow got %v", err)
+	}
+	if e := s.era.Load(); e == nil || e.base>>44 != 2 {
+		t.Errorf("the store takes the era for %+v", e)
+	}
+}
+
 // Whoever asks for the era while others append is told the one that there is.
 func TestNoEraBeginsWhileOthersAppend(t *testing.T) {
 	t.Parallel()
